@@ -1,0 +1,48 @@
+/** What a vector is made for; some models embed a question differently from the text that answers it. */
+export type EmbeddingTask = "query" | "document";
+
+/** How one call to a model is made. */
+export interface EmbedCall {
+  readonly task: EmbeddingTask;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A model's answer to one call. */
+export interface EmbeddingReply {
+  /**
+   * One for each text, in order: `Float32Array[dimensions]`, or null for a text in which the model knows nothing.
+   * The caller owns them.
+   */
+  readonly vectors: readonly (Float32Array | null)[];
+  /** For each text, the share 0..1 of its pieces the model does not know; absent: the model knows all text alike. */
+  readonly unknownShares?: readonly number[];
+  /** Tokens computed, as the model counts them. */
+  readonly tokens?: number;
+}
+
+/** Port of an embedding model. Only providers implement it; callers go through an {@link Embedder}. */
+export interface EmbeddingModel {
+  /** Names weights and version: vectors of equal ids are comparable, others never are. */
+  readonly id: string;
+  readonly dimensions: number;
+  /** Most texts a call may carry. */
+  readonly maxBatchSize: number;
+  /** Pieces of one text the model reads; the rest would be cut. Absent: no limit. */
+  readonly maxTokens?: number;
+  /** An embedding costs less than reading it from a cache on disk would. Default false. */
+  readonly cheap?: boolean;
+  /** Tokens of a text as the model counts them, special tokens left out. Absent: unknown. */
+  countTokens?(text: string): number;
+  doEmbed(texts: readonly string[], call: EmbedCall): Promise<EmbeddingReply> | EmbeddingReply;
+  close?(): Promise<void> | void;
+}
+
+/** What the rooms ask for vectors: each checked, finite, of unit length. */
+export interface Embedder {
+  readonly model: Pick<EmbeddingModel, "id" | "dimensions" | "maxTokens" | "countTokens">;
+  /**
+   * Vectors of the texts, in order; null where the model knows nothing.
+   * @throws EMBEDDING_FAILED, EMBEDDING_INVALID, EMBEDDING_TIMEOUT, EMBEDDING_RATE_LIMITED
+   */
+  embed(texts: readonly string[], call: EmbedCall): Promise<EmbeddingReply>;
+}

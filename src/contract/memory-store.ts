@@ -1,0 +1,336 @@
+import type { ChunkSource, Memory, Metadata, StoredDocument } from "./memory.ts";
+import type { MemoryFilter, Scope } from "./scope.ts";
+import type { Tier } from "./tier.ts";
+
+/**
+ * Where memories live: the truth from which everything else is derived. Each method is one atomic step; there are no
+ * transactions to hold. A driver is done when it passes the contract suite in `testing/`.
+ *
+ * A memory is *visible* when it has not expired and, for a chunk, when it belongs to the published revision of its
+ * document. No method but `stats` and `cleanup` tells anything of invisible ones.
+ */
+export interface MemoryStore {
+  /** Name of the driver: "sqlite", "in-memory". */
+  readonly driver: string;
+
+  /**
+   * Adds all entries or none. A taken idempotency key, or a taken id with the same content, gives the memory that is there.
+   * Tiers over their capacity lose their least relevant entries, never one just added by this call unless the call
+   * alone exceeds the capacity, never a pinned one.
+   * @throws ALREADY_EXISTS A taken id with other content. DISK_FULL, DATABASE_BUSY
+   */
+  add(scope: Scope, entries: readonly NewEntry[], call?: StoreCall): Promise<AddResult>;
+
+  /** Memories in the order of `ids`; undefined where none is visible. */
+  get(scope: Scope, ids: readonly string[]): Promise<(Memory | undefined)[]>;
+
+  /**
+   * Changes one memory. Tier, importance and pin of a chunk change those of its document.
+   * @throws NOT_FOUND, VERSION_CONFLICT, CHUNK_IMMUTABLE
+   */
+  update(scope: Scope, id: string, patch: EntryPatch, call?: StoreCall & { readonly ifVersion?: number | undefined }): Promise<UpdateResult>;
+
+  /**
+   * Removes what matches; whole documents when the filter names `document`. Journaled with what is needed to undo it, unless `erase`: then the bytes
+   * are gone from rows, indexes, journal, free pages and log when it resolves.
+   */
+  forget(scope: Scope, filter: MemoryFilter, call?: StoreCall & { readonly erase?: boolean | undefined }): Promise<ForgetResult>;
+
+  /** Removes a namespace's memories, documents and journal for good, as `erase` does. Returns how many memories. */
+  clear(scope: Scope, call?: StoreCall): Promise<number>;
+
+  /** Visible memories that match, newest `createdAt` first (then by row), a page at a time. */
+  list(scope: Scope, filter: MemoryFilter, page: { readonly limit: number; readonly cursor?: string | undefined }): Promise<MemoryPage>;
+
+  /** Rows of all visible memories that match, ascending. */
+  matchingRows(scope: Scope, filter: MemoryFilter): Promise<Float64Array>;
+
+  /** For each row that is still visible, what ranking needs; in no particular order. */
+  facts(scope: Scope, rows: readonly number[]): Promise<RowFacts[]>;
+
+  /** Memories in the order of `rows`; undefined where none is visible. */
+  read(scope: Scope, rows: readonly number[]): Promise<(Memory | undefined)[]>;
+
+  /** Stored vectors in the order of `ids`; null where there is none. */
+  vectors(scope: Scope, ids: readonly string[]): Promise<(StoredVector | null)[]>;
+
+  /** Rows whose content holds the terms in this order, next to each other; at most `limit`. */
+  phraseRows(scope: Scope, terms: readonly string[], limit: number): Promise<Float64Array>;
+
+  /** Adds uses: raises access counts, last use and expiry. Not a write: no number in the feed. */
+  touch(scope: Scope, uses: readonly Use[], call?: StoreCall): Promise<void>;
+
+  /** The document of that name, if visible. */
+  document(scope: Scope, uri: string): Promise<StoredDocument | undefined>;
+
+  /** Visible documents by `uri`, a page at a time. */
+  documents(scope: Scope, page: { readonly limit: number; readonly cursor?: string | undefined }): Promise<DocumentPage>;
+
+  /** Begins an invisible revision of a document; what a dead process left of an earlier one is swept. */
+  stageDocument(scope: Scope, document: NewDocument, call?: StoreCall): Promise<StagedDocument>;
+
+  /** Adds chunks to a staged revision, all or none of the call's. */
+  addChunks(staged: StagedDocument, chunks: readonly NewChunk[], call?: StoreCall): Promise<void>;
+
+  /** Makes the revision the document, at once for every reader; the former one's chunks are gone for them. */
+  publishDocument(staged: StagedDocument, call?: StoreCall): Promise<PublishResult>;
+
+  /** Drops a staged revision. */
+  discardDocument(staged: StagedDocument): Promise<void>;
+
+  /**
+   * What changed after `cursor` (absent: from the beginning, so that following the feed builds an index), each
+   * memory at most once as it is now. `more` tells that the next call has something already.
+   * @throws FEED_TRUNCATED, INVALID_CURSOR
+   */
+  changes(scope: Scope, cursor: string | undefined, limit: number): Promise<ChangePage>;
+
+  /** Differs from an earlier answer whenever the namespace may have changed since, by any process. Costs microseconds. */
+  generation(scope: Scope): Promise<string>;
+
+  /** Figures of one namespace, or of all. */
+  stats(scope?: Scope): Promise<StoreStats>;
+
+  /** Names of all namespaces that hold anything, sorted. */
+  namespaces(): Promise<string[]>;
+
+  /** Removes what has expired, staged leftovers and journal rows past their time. */
+  cleanup(options: { readonly dryRun: boolean; readonly scope?: Scope | undefined }, call?: StoreCall): Promise<CleanupResult>;
+
+  /** What happened to memories, newest first. */
+  journal(scope: Scope, page: { readonly limit: number; readonly cursor?: string | undefined; readonly memoryId?: string | undefined }): Promise<JournalPage>;
+
+  /** Takes the lease of that name for `ttlMs`, or tells that another holds it. Taking it again as the same holder renews it. */
+  acquireLease(name: string, holder: string, ttlMs: number): Promise<boolean>;
+
+  releaseLease(name: string, holder: string): Promise<void>;
+
+  /** Idempotent; later calls reject with CLOSED. */
+  close(): Promise<void>;
+}
+
+/** How a write is called. */
+export interface StoreCall {
+  /** Rejects with its reason when aborted before the step began; a step begun ends. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A vector with the model that made it. */
+export interface StoredVector {
+  readonly model: string;
+  /** Unit length; drivers keep float16. */
+  readonly values: Float32Array;
+}
+
+/** A memory to add. Every option is decided by the caller; times are milliseconds since 1970. */
+export interface NewEntry {
+  readonly id: string;
+  readonly content: string;
+  readonly contentHash: string;
+  readonly tier: Tier;
+  readonly importance: number;
+  readonly tags: readonly string[];
+  readonly metadata: Metadata;
+  readonly pinned: boolean;
+  readonly at?: number | undefined;
+  readonly thread?: string | undefined;
+  readonly speaker?: string | undefined;
+  readonly idempotencyKey?: string | undefined;
+  /** Null when the model knew nothing in the text. */
+  readonly vector: StoredVector | null;
+  /** Given by an import, else the driver's clock and 0. */
+  readonly createdAt?: number | undefined;
+  readonly lastUsedAt?: number | undefined;
+  readonly accessCount?: number | undefined;
+}
+
+export interface AddResult {
+  /** In the order of the entries. */
+  readonly memories: readonly { readonly memory: Memory; readonly outcome: "stored" | "existing" }[];
+  readonly evicted: readonly Evicted[];
+}
+
+/** An entry that left a full tier. */
+export interface Evicted {
+  /** Of the memory, or of the document when `document` is true. */
+  readonly id: string;
+  readonly document: boolean;
+  readonly tier: Tier;
+  readonly relevance: number;
+}
+
+/** Fields to change; an absent one stays, `null` takes the optional ones away. */
+export interface EntryPatch {
+  readonly content?: { readonly text: string; readonly hash: string; readonly vector: StoredVector | null } | undefined;
+  /** A new vector without new content: speaker or time are part of what is embedded. */
+  readonly vector?: StoredVector | null | undefined;
+  readonly tier?: Tier | undefined;
+  readonly importance?: number | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly metadata?: Metadata | undefined;
+  readonly pinned?: boolean | undefined;
+  readonly at?: number | null | undefined;
+  readonly thread?: string | null | undefined;
+  readonly speaker?: string | null | undefined;
+}
+
+export interface UpdateResult {
+  readonly memory: Memory;
+  readonly evicted: readonly Evicted[];
+}
+
+export interface ForgetResult {
+  /** Memories removed, chunks one by one. */
+  readonly forgotten: number;
+  /** Journal run that can undo it; absent when nothing matched or it was erased. */
+  readonly run?: string;
+}
+
+export interface MemoryPage {
+  readonly memories: readonly Memory[];
+  /** For the next page; absent on the last. */
+  readonly cursor?: string;
+}
+
+/** What ranking reads of a candidate, flushed uses alone. */
+export interface RowFacts {
+  readonly row: number;
+  readonly importance: number;
+  readonly accessCount: number;
+  readonly lastUsedAt: number;
+  readonly createdAt: number;
+  readonly at?: number;
+  readonly tier: Tier;
+  readonly speaker?: string;
+  readonly tags: readonly string[];
+}
+
+/** Uses of one memory since they were last written. */
+export interface Use {
+  readonly id: string;
+  readonly count: number;
+  readonly lastUsedAt: number;
+}
+
+export interface DocumentPage {
+  readonly documents: readonly StoredDocument[];
+  readonly cursor?: string;
+}
+
+export interface NewDocument {
+  readonly uri: string;
+  readonly title?: string | undefined;
+  readonly hash: string;
+  readonly tier: Tier;
+  readonly importance: number;
+  readonly pinned: boolean;
+  readonly tags: readonly string[];
+  readonly metadata: Metadata;
+}
+
+export interface NewChunk {
+  readonly id: string;
+  readonly content: string;
+  readonly contentHash: string;
+  readonly metadata: Metadata;
+  readonly source: Omit<ChunkSource, "documentId" | "uri" | "title">;
+  readonly vector: StoredVector | null;
+}
+
+/** A revision under way; opaque to callers but for the document's id. */
+export interface StagedDocument {
+  readonly documentId: string;
+  readonly namespace: string;
+  readonly revision: number;
+}
+
+export interface PublishResult {
+  readonly document: StoredDocument;
+  /** Chunks of the former revision that left. */
+  readonly replaced: number;
+  readonly evicted: readonly Evicted[];
+}
+
+/** A visible memory as an index needs it. */
+export interface IndexRow {
+  /** Stable positive integer of the memory in its store, at most 2^53 - 1; higher for what was added later. */
+  readonly row: number;
+  readonly id: string;
+  readonly content: string;
+  readonly at?: number;
+  readonly thread?: string;
+  readonly speaker?: string;
+  readonly source?: ChunkSource;
+  readonly model?: string;
+  /** Unit vector, float16; null when there is none. */
+  readonly vector: Float16Array | null;
+}
+
+export interface ChangePage {
+  /** Added or changed, as they are now. */
+  readonly rows: readonly IndexRow[];
+  /** Rows that are gone. An expired memory may be missing here: `facts` and `read` leave it out. */
+  readonly removed: readonly number[];
+  readonly cursor: string;
+  readonly more: boolean;
+}
+
+export interface TierStats {
+  /** Entries that count against the capacity plus pinned ones; a document counts one. */
+  readonly entries: number;
+  readonly memories: number;
+  readonly documents: number;
+  readonly pinned: number;
+  /** Bytes of the memories' texts, UTF-8. */
+  readonly bytes: number;
+  readonly capacity: number;
+  readonly ttlSeconds: number;
+}
+
+export interface StoreStats {
+  readonly tiers: Readonly<Record<Tier, TierStats>>;
+  /** Visible memories in all tiers. */
+  readonly memories: number;
+  readonly documents: number;
+  /** Stored without a vector, because the model knew nothing in them. */
+  readonly withoutVector: number;
+  /** Visible memories by model of their vector. */
+  readonly models: Readonly<Record<string, number>>;
+  /** Expired, not yet removed. */
+  readonly expired: number;
+  /** Evicted since the store was made. */
+  readonly evicted: number;
+  readonly namespaces: number;
+  readonly journalRows: number;
+  /** Bytes the store takes on its disk, write-ahead log included; 0 when it has none. */
+  readonly bytesOnDisk: number;
+}
+
+export interface CleanupResult {
+  readonly expired: number;
+  readonly expiredByTier: Readonly<Record<Tier, number>>;
+  /** Chunks of revisions nobody published or that were replaced. */
+  readonly stagedChunks: number;
+  readonly journalRows: number;
+}
+
+export type JournalKind = "promote" | "demote" | "merge" | "evict" | "expire" | "forget" | "undo";
+
+/** One move of one memory (or, when `document` is true, of one document). */
+export interface JournalEntry {
+  readonly run: string;
+  readonly at: number;
+  readonly kind: JournalKind;
+  readonly id: string;
+  readonly document: boolean;
+  readonly from: Tier;
+  /** Absent when it left. */
+  readonly to?: Tier;
+  /** Why, with figures; never the text. */
+  readonly reason: string;
+}
+
+export interface JournalPage {
+  readonly entries: readonly JournalEntry[];
+  readonly cursor?: string;
+}
