@@ -122,13 +122,13 @@ export class StrataError extends Error {
   override readonly name = "StrataError";
   readonly code: ErrorCode;
   readonly details: ErrorDetails;
-  readonly [marker] = true;
 
   /** @param message What was expected, what came, and what to do next. Never the user's text, vectors or keys. */
   constructor(code: ErrorCode, message: string, options?: { cause?: unknown; details?: ErrorDetails }) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.details = options?.details ?? {};
+    Object.defineProperty(this, marker, { value: true });
   }
 
   get retryable(): boolean {
@@ -145,6 +145,6 @@ export class StrataError extends Error {
 
   /** True for an error of any copy of this package, so that duplicate installs still recognise each other's. */
   static isInstance(value: unknown): value is StrataError {
-    return typeof value === "object" && value !== null && (value as { [marker]?: unknown })[marker] === true;
+    return typeof value === "object" && value !== null && Reflect.get(value, marker) === true;
   }
 }
