@@ -79,7 +79,11 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorKind>> = {
 
   ALREADY_EXISTS: kind(4, 409, "Another memory has that id or idempotency key."),
   VERSION_CONFLICT: kind(4, 409, "The memory changed since the version the caller saw."),
-  CHUNK_IMMUTABLE: kind(4, 409, "The text of a document's chunk changes only by ingesting the document again."),
+  CHUNK_IMMUTABLE: kind(
+    4,
+    409,
+    "The text of a document's chunk changes only by ingesting the document again.",
+  ),
 
   DATABASE_BUSY: kind(5, 503, "Another process held the database for longer than the deadline.", true),
   DATABASE_NOT_FOUND: kind(5, 404, "The database file does not exist and was not to be created."),
@@ -89,7 +93,11 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorKind>> = {
   DATABASE_READ_ONLY: kind(5, 403, "The database cannot be written with the rights of this process."),
   DATABASE_CORRUPT: kind(5, 500, "The database file is damaged."),
   DISK_FULL: kind(5, 507, "The disk has no room for the write; nothing of it was kept.", true),
-  FEED_TRUNCATED: kind(5, 410, "The change feed no longer reaches back to the cursor; rebuild what follows it."),
+  FEED_TRUNCATED: kind(
+    5,
+    410,
+    "The change feed no longer reaches back to the cursor; rebuild what follows it.",
+  ),
   MODEL_MISMATCH: kind(5, 409, "The namespace's vectors were made by another model."),
 
   FILE_NOT_FOUND: kind(6, 404, "The file or folder does not exist."),
@@ -110,7 +118,6 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorKind>> = {
   QUEUE_FULL: kind(8, 503, "The bounded queue has no room.", true),
   BUDGET_EXCEEDED: kind(8, 402, "The budget set for embeddings is spent."),
 };
-
 
 const marker: unique symbol = Symbol.for("strata-memory.error");
 

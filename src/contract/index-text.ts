@@ -6,7 +6,20 @@ export const contextTurns = 2;
 type TurnFields = Pick<Memory, "content" | "speaker" | "at" | "thread">;
 type ChunkFields = Pick<Memory, "source">;
 
-const months = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+const months = [
+  "January",
+  "February",
+  "March",
+  "April",
+  "May",
+  "June",
+  "July",
+  "August",
+  "September",
+  "October",
+  "November",
+  "December",
+];
 
 /** A UTC day as people write it: "8 May, 2023". */
 export function dayInWords(timeMs: number): string {
@@ -25,7 +38,8 @@ export function spokenText(memory: Pick<TurnFields, "content" | "speaker">): str
  * @param previous The up to {@link contextTurns} turns before it in its thread, oldest first; empty for others.
  */
 export function contextText(memory: TurnFields & ChunkFields, previous: readonly TurnFields[]): string {
-  if (memory.source) return [memory.source.title, ...memory.source.headings].filter((part) => part).join("\n");
+  if (memory.source)
+    return [memory.source.title, ...memory.source.headings].filter((part) => part).join("\n");
   const parts: string[] = [];
   if (memory.at !== undefined && memory.thread !== undefined) parts.push(dayInWords(memory.at));
   for (const turn of previous) parts.push(`${spokenText(turn)}.`);

@@ -28,19 +28,32 @@ export interface MemoryStore {
    * Changes one memory. Tier, importance and pin of a chunk change those of its document.
    * @throws NOT_FOUND, VERSION_CONFLICT, CHUNK_IMMUTABLE
    */
-  update(scope: Scope, id: string, patch: EntryPatch, call?: StoreCall & { readonly ifVersion?: number | undefined }): Promise<UpdateResult>;
+  update(
+    scope: Scope,
+    id: string,
+    patch: EntryPatch,
+    call?: StoreCall & { readonly ifVersion?: number | undefined },
+  ): Promise<UpdateResult>;
 
   /**
    * Removes what matches; whole documents when the filter names `document`. Journaled with what is needed to undo it, unless `erase`: then the bytes
    * are gone from rows, indexes, journal, free pages and log when it resolves.
    */
-  forget(scope: Scope, filter: MemoryFilter, call?: StoreCall & { readonly erase?: boolean | undefined }): Promise<ForgetResult>;
+  forget(
+    scope: Scope,
+    filter: MemoryFilter,
+    call?: StoreCall & { readonly erase?: boolean | undefined },
+  ): Promise<ForgetResult>;
 
   /** Removes a namespace's memories, documents and journal for good, as `erase` does. Returns how many memories. */
   clear(scope: Scope, call?: StoreCall): Promise<number>;
 
   /** Visible memories that match, newest `createdAt` first (then by row), a page at a time. */
-  list(scope: Scope, filter: MemoryFilter, page: { readonly limit: number; readonly cursor?: string | undefined }): Promise<MemoryPage>;
+  list(
+    scope: Scope,
+    filter: MemoryFilter,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Promise<MemoryPage>;
 
   /** Rows of all visible memories that match, ascending. */
   matchingRows(scope: Scope, filter: MemoryFilter): Promise<Float64Array>;
@@ -64,7 +77,10 @@ export interface MemoryStore {
   document(scope: Scope, uri: string): Promise<StoredDocument | undefined>;
 
   /** Visible documents by `uri`, a page at a time. */
-  documents(scope: Scope, page: { readonly limit: number; readonly cursor?: string | undefined }): Promise<DocumentPage>;
+  documents(
+    scope: Scope,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Promise<DocumentPage>;
 
   /** Begins an invisible revision of a document; what a dead process left of an earlier one is swept. */
   stageDocument(scope: Scope, document: NewDocument, call?: StoreCall): Promise<StagedDocument>;
@@ -95,10 +111,20 @@ export interface MemoryStore {
   namespaces(): Promise<string[]>;
 
   /** Removes what has expired, staged leftovers and journal rows past their time. */
-  cleanup(options: { readonly dryRun: boolean; readonly scope?: Scope | undefined }, call?: StoreCall): Promise<CleanupResult>;
+  cleanup(
+    options: { readonly dryRun: boolean; readonly scope?: Scope | undefined },
+    call?: StoreCall,
+  ): Promise<CleanupResult>;
 
   /** What happened to memories, newest first. */
-  journal(scope: Scope, page: { readonly limit: number; readonly cursor?: string | undefined; readonly memoryId?: string | undefined }): Promise<JournalPage>;
+  journal(
+    scope: Scope,
+    page: {
+      readonly limit: number;
+      readonly cursor?: string | undefined;
+      readonly memoryId?: string | undefined;
+    },
+  ): Promise<JournalPage>;
 
   /** Takes the lease of that name for `ttlMs`, or tells that another holds it. Taking it again as the same holder renews it. */
   acquireLease(name: string, holder: string, ttlMs: number): Promise<boolean>;
@@ -161,7 +187,9 @@ export interface Evicted {
 
 /** Fields to change; an absent one stays, `null` takes the optional ones away. */
 export interface EntryPatch {
-  readonly content?: { readonly text: string; readonly hash: string; readonly vector: StoredVector | null } | undefined;
+  readonly content?:
+    | { readonly text: string; readonly hash: string; readonly vector: StoredVector | null }
+    | undefined;
   /** A new vector without new content: speaker or time are part of what is embedded. */
   readonly vector?: StoredVector | null | undefined;
   readonly tier?: Tier | undefined;

@@ -50,7 +50,12 @@ export interface HitExplanation {
   readonly matchedTerms: readonly string[];
   readonly contextTerms: readonly string[];
   readonly fused: number;
-  readonly bonuses: { readonly importance: number; readonly recency: number; readonly access: number; readonly speaker: number };
+  readonly bonuses: {
+    readonly importance: number;
+    readonly recency: number;
+    readonly access: number;
+    readonly speaker: number;
+  };
 }
 
 /** How an answer came about. */
