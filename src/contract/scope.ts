@@ -1,3 +1,4 @@
+import { StrataError } from "./errors.ts";
 import type { Metadata } from "./memory.ts";
 import type { Tier } from "./tier.ts";
 
@@ -24,4 +25,21 @@ export interface MemoryFilter {
   /** Every given key has exactly this value at the top level of the memory's (for a chunk: its own, then its document's) metadata. */
   readonly metadata?: Metadata | undefined;
   readonly pinned?: boolean | undefined;
+}
+
+/** Longest namespace, in UTF-16 units. */
+const maxNamespaceLength = 256;
+
+/**
+ * Returns the namespace when it is one: 1 to 256 characters, none of them white space or a control character.
+ * @throws INVALID_ARGUMENT
+ */
+export function checkNamespace(value: unknown): string {
+  if (typeof value === "string" && /^[^\s\p{Cc}\p{Cs}]+$/u.test(value) && value.length <= maxNamespaceLength)
+    return value;
+  throw new StrataError(
+    "INVALID_ARGUMENT",
+    `Expected a namespace of 1 to ${maxNamespaceLength} characters without white space or control characters.`,
+    { details: { argument: "namespace" } },
+  );
 }
