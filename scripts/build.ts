@@ -1,0 +1,108 @@
+/**
+ * Builds dist/: JavaScript bundled by esbuild, declarations emitted by tsc.
+ *
+ * Bundled, because a start that reads few files is a fast start; split, because what a command does not need must
+ * stay in files it does not read.
+ */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { build, type Plugin } from "esbuild";
+import { publicEntries, readManifest, root, runCommand } from "./repository.ts";
+
+const source = join(root, "src");
+const output = join(root, "dist");
+
+/** What bin/strata.js imports; not a public door. */
+const commandEntry = "src/cli/main.ts";
+
+/** Stands for the way from an output file to dist/, which is known only once esbuild has placed the code. */
+const toOutput = "@to-output@";
+
+const moduleUrl = /\bimport\.meta\.url\b/g;
+const workerUrl = /new URL\(\s*"(\.[^"]+)\.ts",\s*import\.meta\.url\s*\)/g;
+
+/**
+ * Keeps `new URL("…", import.meta.url)` true: bundled code moves to other files, so each module's URL becomes the one
+ * it would have had if src/ had been compiled file by file into dist/. TypeScript files named that way are workers and
+ * are built too.
+ */
+function keepModuleUrls(workers: Set<string>): Plugin {
+  return {
+    name: "keep-module-urls",
+    setup(context) {
+      context.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        const text = readFileSync(path, "utf8");
+        if (!path.startsWith(source + sep) || !text.includes("import.meta.url")) return undefined;
+        for (const [, target] of text.matchAll(workerUrl)) {
+          workers.add(relative(root, resolve(dirname(path), `${target}.ts`)));
+        }
+        const place = relative(source, path).split(sep).join("/").replace(/ts$/, "js");
+        const contents = text
+          .replace(workerUrl, (url) => url.replace('.ts"', '.js"'))
+          .replace(moduleUrl, `new URL("${toOutput}/${place}", import.meta.url).href`);
+        return { contents, loader: "ts" };
+      });
+    },
+  };
+}
+
+async function bundle(entries: readonly string[]): Promise<void> {
+  const workers = new Set<string>();
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: [...entries],
+    outbase: "src",
+    outdir: "dist",
+    chunkNames: "chunks/[name]-[hash]",
+    bundle: true,
+    splitting: true,
+    packages: "external",
+    format: "esm",
+    platform: "node",
+    target: "node24",
+    charset: "utf8",
+    write: false,
+    logLevel: "warning",
+    plugins: [keepModuleUrls(workers)],
+  });
+  const missing = [...workers].filter((worker) => !entries.includes(worker));
+  if (missing.length > 0) {
+    await bundle([...entries, ...missing]);
+    return;
+  }
+  for (const file of result.outputFiles) {
+    const back = relative(dirname(file.path), output).split(sep).join("/") || ".";
+    mkdirSync(dirname(file.path), { recursive: true });
+    writeFileSync(file.path, file.text.replaceAll(toOutput, back));
+  }
+}
+
+/** Declarations of what the public doors reach, and of nothing else. */
+function declare(entries: readonly string[]): void {
+  const project = join(output, "tsconfig.json");
+  const options = {
+    noEmit: false,
+    emitDeclarationOnly: true,
+    rootDir: source,
+    outDir: output,
+    typeRoots: [join(root, "node_modules/@types")],
+  };
+  const files = entries.map((entry) => join(root, entry));
+  writeFileSync(
+    project,
+    JSON.stringify({
+      extends: "../tsconfig.json",
+      compilerOptions: options,
+      files,
+      include: [],
+      exclude: [],
+    }),
+  );
+  runCommand("tsc", ["-p", project]);
+  rmSync(project);
+}
+
+const doors = [...publicEntries(readManifest()).values()];
+rmSync(output, { recursive: true, force: true });
+await bundle([...doors, commandEntry]);
+declare(doors);
