@@ -1,10 +1,17 @@
-import type { Memory } from "./memory.ts";
+import type { ChunkSource } from "./memory.ts";
 
 /** Turns before a turn whose words help to find it. */
 export const contextTurns = 2;
 
-type TurnFields = Pick<Memory, "content" | "speaker" | "at" | "thread">;
-type ChunkFields = Pick<Memory, "source">;
+/** What of a memory its index texts are made from. */
+export interface IndexedFields {
+  readonly content: string;
+  readonly speaker?: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly at?: number | undefined;
+  readonly thread?: string | undefined;
+  readonly source?: Pick<ChunkSource, "title" | "headings"> | undefined;
+}
 
 const months = [
   "January",
@@ -28,7 +35,7 @@ export function dayInWords(timeMs: number): string {
 }
 
 /** A turn as it is told: "Ada: Booked for the 7th."; the content alone without a speaker. */
-export function spokenText(memory: Pick<TurnFields, "content" | "speaker">): string {
+export function spokenText(memory: Pick<IndexedFields, "content" | "speaker">): string {
   return memory.speaker === undefined ? memory.content : `${memory.speaker}: ${memory.content}`;
 }
 
@@ -37,7 +44,7 @@ export function spokenText(memory: Pick<TurnFields, "content" | "speaker">): str
  * its day, its speaker and the turns before it in its thread; for a chunk its document's title and headings.
  * @param previous The up to {@link contextTurns} turns before it in its thread, oldest first; empty for others.
  */
-export function contextText(memory: TurnFields & ChunkFields, previous: readonly TurnFields[]): string {
+export function contextText(memory: IndexedFields, previous: readonly IndexedFields[]): string {
   if (memory.source)
     return [memory.source.title, ...memory.source.headings].filter((part) => part).join("\n");
   const parts: string[] = [];
@@ -48,7 +55,7 @@ export function contextText(memory: TurnFields & ChunkFields, previous: readonly
 }
 
 /** What is embedded for a memory: a turn with its day and speaker, a chunk with its title and headings. */
-export function vectorText(memory: TurnFields & ChunkFields): string {
+export function vectorText(memory: IndexedFields): string {
   if (memory.source) {
     const context = contextText(memory, []);
     return context === "" ? memory.content : `${context}\n${memory.content}`;
