@@ -1,0 +1,76 @@
+import { existsSync, mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { type ConfigOverrides, loadConfig } from "../config/config.ts";
+import { type Clock, systemClock } from "../contract/clock.ts";
+import type { EmbeddingModel } from "../contract/embedding-model.ts";
+import { StrataError } from "../contract/errors.ts";
+import { createAnalyzer } from "../retrieval/analyzer.ts";
+import { openSqliteStore } from "../storage/sqlite/sqlite-store.ts";
+import { checkOptions } from "./check-values.ts";
+import { Parts } from "./parts.ts";
+import { Strata } from "./strata.ts";
+
+/** How a memory is opened. Every field wins over the environment. */
+export interface OpenOptions extends ConfigOverrides {
+  /** Default: the built-in model, which needs no key, no service and no download. */
+  readonly model?: EmbeddingModel | undefined;
+  /** Refuse with DATABASE_NOT_FOUND instead of making a new file. Default false. */
+  readonly mustExist?: boolean | undefined;
+  /** For tests. Default: the machine's time. */
+  readonly clock?: Clock | undefined;
+}
+
+const optionNames = ["path", "namespace", "durability", "config", "model", "mustExist", "clock"];
+
+/**
+ * Opens the memory in one SQLite file, made with mode 0600 when it is missing.
+ *
+ * Without `path` the file is `.strata/memory.db` in the nearest folder upward that has a `.strata` folder, else
+ * `strata/memory.db` in the user's data folder. The model and the indexes are loaded when they are first needed.
+ *
+ * @example
+ * ```ts
+ * await using memory = await openMemory();
+ * await memory.store("Ada prefers tea", { tags: ["ada"] });
+ * const { hits } = await memory.recall("what does Ada drink?");
+ * ```
+ * @throws INVALID_CONFIGURATION, UNKNOWN_OPTION, DATABASE_NOT_FOUND, DATABASE_IS_DIRECTORY, NOT_A_DATABASE,
+ * DATABASE_NEWER, DATABASE_READ_ONLY, DATABASE_CORRUPT, DATABASE_BUSY
+ */
+export async function openMemory(given?: OpenOptions): Promise<Strata> {
+  const {
+    model,
+    mustExist,
+    clock = systemClock,
+    ...overrides
+  } = checkOptions(given, optionNames, "openMemory");
+  const config = loadConfig(overrides);
+  const { path } = config.database;
+  if (mustExist === true && !existsSync(path)) {
+    throw new StrataError(
+      "DATABASE_NOT_FOUND",
+      "There is no memory yet at the path in use: store or ingest something first.",
+      {
+        details: { path },
+      },
+    );
+  }
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const analyzer = createAnalyzer();
+  const { tiers, decayRate, durability } = config;
+  const store = await openSqliteStore(path, { tiers, decayRate, durability, clock, analyzer });
+  const parts = new Parts(store, clock, {
+    async embedder() {
+      const [{ BatchEmbedder }, { openBuiltinModel }] = await Promise.all([
+        import("../embedding/batch-embedder.ts"),
+        import("../embedding/models/builtin-model.ts"),
+      ]);
+      return new BatchEmbedder(model ?? (await openBuiltinModel()), { clock });
+    },
+    async retriever(embedder) {
+      const { Retriever } = await import("../retrieval/retriever.ts");
+      return new Retriever({ store, embedder, analyzer, clock, snapshotFolder: `${path}-index` });
+    },
+  });
+  return new Strata(parts, { namespace: config.namespace, path });
+}

@@ -1,0 +1,66 @@
+import type { Clock } from "../contract/clock.ts";
+import type { Embedder } from "../contract/embedding-model.ts";
+import type { MemoryStore, StoredVector } from "../contract/memory-store.ts";
+import type { Retriever } from "../retrieval/retriever.ts";
+import { UseBuffer } from "./use-buffer.ts";
+
+/** How the parts that cost time to load are made, each when it is first needed. */
+export interface PartMakers {
+  embedder(): Promise<Embedder & { close(): Promise<void> }>;
+  retriever(embedder: Embedder): Promise<Retriever>;
+}
+
+/** The rooms as one memory uses them. */
+export class Parts {
+  readonly store: MemoryStore;
+  readonly clock: Clock;
+  readonly uses: UseBuffer;
+  readonly #makers: PartMakers;
+  #embedder: Promise<Embedder & { close(): Promise<void> }> | undefined;
+  #retriever: Promise<Retriever> | undefined;
+
+  constructor(store: MemoryStore, clock: Clock, makers: PartMakers) {
+    this.store = store;
+    this.clock = clock;
+    this.uses = new UseBuffer(store, clock);
+    this.#makers = makers;
+  }
+
+  embedder(): Promise<Embedder> {
+    this.#embedder ??= this.#makers.embedder().catch((error: unknown) => {
+      this.#embedder = undefined;
+      throw error;
+    });
+    return this.#embedder;
+  }
+
+  retriever(): Promise<Retriever> {
+    this.#retriever ??= this.embedder()
+      .then((embedder) => this.#makers.retriever(embedder))
+      .catch((error: unknown) => {
+        this.#retriever = undefined;
+        throw error;
+      });
+    return this.#retriever;
+  }
+
+  /** Vectors for texts that are stored, with the model's id; null where the model knows nothing. */
+  async embed(texts: readonly string[], signal: AbortSignal | undefined): Promise<(StoredVector | null)[]> {
+    const embedder = await this.embedder();
+    const { vectors } = await embedder.embed(texts, { task: "document", signal });
+    return vectors.map((values) => (values === null ? null : { model: embedder.model.id, values }));
+  }
+
+  /** Writes what waits and closes everything that was made; every part is closed even when one fails. */
+  async close(): Promise<void> {
+    const steps = [
+      () => this.uses.flush(),
+      async () => (await this.#retriever)?.close(),
+      async () => (await this.#embedder)?.close(),
+      () => this.store.close(),
+    ];
+    const failures: unknown[] = [];
+    for (const step of steps) await step().catch((error: unknown) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
+  }
+}

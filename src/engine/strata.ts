@@ -1,0 +1,403 @@
+import { StrataError } from "../contract/errors.ts";
+import { vectorText } from "../contract/index-text.ts";
+import type { Memory, StoredDocument } from "../contract/memory.ts";
+import type {
+  CleanupResult,
+  Evicted,
+  ForgetResult,
+  JournalPage,
+  NewEntry,
+  StoreStats,
+  UpdateResult,
+} from "../contract/memory-store.ts";
+import type { Recall } from "../contract/recall.ts";
+import { checkNamespace, type Scope } from "../contract/scope.ts";
+import {
+  checkCount,
+  checkFlag,
+  checkIds,
+  checkName,
+  checkOptions,
+  checkQuestion,
+  checkUri,
+} from "./check-values.ts";
+import { type ExportOptions, exportMemories } from "./export-memories.ts";
+import { checkFilter, type FilterOptions, filterNames } from "./filter-options.ts";
+import { type ImportOptions, type ImportReport, importMemories } from "./import-memories.ts";
+import { ingest } from "./ingest.ts";
+import type { IngestOptions, IngestReport, IngestSource } from "./ingest-options.ts";
+import type { Parts } from "./parts.ts";
+import {
+  type CheckedRecall,
+  checkRecall,
+  checkSearch,
+  type RecallOptions,
+  type SearchOptions,
+} from "./recall-options.ts";
+import {
+  checkEntry,
+  checkPatch,
+  checkStoreItem,
+  type StoreItem,
+  type StoreOptions,
+  type StoreResult,
+  storeOptionNames,
+  type UnembeddedEntry,
+  type UpdatePatch,
+} from "./store-options.ts";
+import { updateMemory } from "./update-memory.ts";
+import type {
+  CallOptions,
+  ForgetOptions,
+  JournalOptions,
+  ListOptions,
+  PageOptions,
+  StoreManyOptions,
+  StoreManyResult,
+  UpdateOptions,
+} from "./verb-options.ts";
+
+/** Entries stored in one transaction: a few milliseconds of work. */
+const sliceSize = 128;
+
+const callNames = ["namespace", "signal"];
+const pageNames = [...callNames, "limit", "cursor"];
+
+/**
+ * An open memory: every verb of Strata over one store. Make one with `openMemory`, and close it, or let
+ * `await using` do so.
+ */
+export class Strata {
+  /** Used when a call names none. */
+  readonly namespace: string;
+  /** Where the memory lives: the absolute path of its file. */
+  readonly path: string;
+  readonly #parts: Parts;
+  readonly #running = new Set<Promise<unknown>>();
+  #closing: Promise<void> | undefined;
+
+  /** @internal */
+  constructor(parts: Parts, options: { readonly namespace: string; readonly path: string }) {
+    this.#parts = parts;
+    this.namespace = options.namespace;
+    this.path = options.path;
+  }
+
+  /**
+   * Stores one memory. When it resolves, the memory survives the end of the process at any instant.
+   * @throws EMPTY_TEXT, TEXT_TOO_LARGE, UNKNOWN_TIER, INVALID_IMPORTANCE, ALREADY_EXISTS, DISK_FULL, DATABASE_BUSY
+   */
+  store(text: string, options?: StoreOptions): Promise<StoreResult> {
+    return this.#run(async () => {
+      const { namespace, signal, ...fields } = checkOptions(options, storeOptionNames, "store");
+      const entry = checkEntry(text, fields);
+      const { memories, evicted } = await this.#add(this.#scope(namespace), [entry], signal);
+      const first = memories[0]!;
+      return { ...first.memory, outcome: first.outcome, evicted };
+    });
+  }
+
+  /**
+   * Stores many memories, in slices: each slice is stored whole or not at all, and those before an error stay. All
+   * items are checked before the first is stored.
+   * @throws as {@link store}
+   */
+  storeMany(items: readonly StoreItem[], options?: StoreManyOptions): Promise<StoreManyResult> {
+    return this.#run(async () => {
+      const { namespace, signal, onProgress } = checkOptions(
+        options,
+        [...callNames, "onProgress"],
+        "storeMany",
+      );
+      const scope = this.#scope(namespace);
+      const entries = items.map(checkStoreItem);
+      const memories: StoreManyResult["memories"][number][] = [];
+      const evicted: Evicted[] = [];
+      for (let start = 0; start < entries.length; start += sliceSize) {
+        const slice = await this.#add(scope, entries.slice(start, start + sliceSize), signal);
+        memories.push(...slice.memories);
+        evicted.push(...slice.evicted);
+        onProgress?.({ done: memories.length, total: entries.length });
+        await breath();
+      }
+      return { memories, evicted };
+    });
+  }
+
+  /**
+   * Reads documents (files, folders, texts, streams), cuts them into chunks, embeds and stores them. A document whose
+   * bytes are known already is left alone, a changed one is replaced at once for every reader. What cannot be read is
+   * reported, and the rest goes on.
+   * @throws FILE_NOT_FOUND, NO_READABLE_FILES, UNKNOWN_TIER, DISK_FULL
+   */
+  ingest(source: IngestSource, options?: IngestOptions): Promise<IngestReport> {
+    return this.#run(() => ingest(this.#parts, this.#scope(options?.namespace), source, options));
+  }
+
+  /**
+   * The memories that answer a question, by meaning and by words, best first. Fewer than `limit` come back only when
+   * the namespace holds fewer.
+   */
+  recall(question: string, options?: RecallOptions): Promise<Recall> {
+    return this.#run(async () => {
+      const checked = checkRecall(options);
+      const text = checkQuestion(question);
+      const scope = this.#scope(options?.namespace);
+      const retriever = await this.#parts.retriever();
+      return this.#used(scope, checked, await retriever.recall(scope, text, checked));
+    });
+  }
+
+  /**
+   * The memories whose own content holds the words: all of them first, then some. `"quoted words"` stand together in
+   * this order, `pre*` matches the beginning of a word.
+   */
+  search(words: string, options?: SearchOptions): Promise<Recall> {
+    return this.#run(async () => {
+      const checked = checkSearch(options);
+      const text = checkQuestion(words);
+      const scope = this.#scope(options?.namespace);
+      const retriever = await this.#parts.retriever();
+      return this.#used(scope, checked, await retriever.search(scope, text, checked));
+    });
+  }
+
+  /** The memory of that id; undefined when there is none, or it has expired. Counts as a use. */
+  get(id: string, options?: CallOptions): Promise<Memory | undefined> {
+    return this.#run(async () => {
+      const { namespace } = checkOptions(options, callNames, "get");
+      const scope = this.#scope(namespace);
+      const [memory] = await this.#parts.store.get(scope, [checkName(id, "id")]);
+      if (memory) this.#parts.uses.add(scope.namespace, [memory.id]);
+      return memory;
+    });
+  }
+
+  /**
+   * Changes a memory. Tier, importance and pin of a document's chunk change those of the document.
+   * @throws NOT_FOUND, VERSION_CONFLICT, CHUNK_IMMUTABLE
+   */
+  update(id: string, patch: UpdatePatch, options?: UpdateOptions): Promise<UpdateResult> {
+    return this.#run(async () => {
+      const { namespace, signal, ifVersion } = checkOptions(options, [...callNames, "ifVersion"], "update");
+      const scope = this.#scope(namespace);
+      const expected =
+        ifVersion === undefined ? undefined : checkCount(ifVersion, "ifVersion", 1, Number.MAX_SAFE_INTEGER);
+      return updateMemory(this.#parts, scope, checkName(id, "id"), checkPatch(patch), {
+        ifVersion: expected,
+        signal,
+      });
+    });
+  }
+
+  /** Pins a memory, or with false unpins it: a pinned one is never evicted, demoted or merged. */
+  async pin(id: string, pinned = true, options?: CallOptions): Promise<Memory> {
+    const { memory } = await this.update(id, { pinned: checkFlag(pinned, "pinned") }, options);
+    return memory;
+  }
+
+  /**
+   * Forgets memories by id, or all that match a filter; by `document`, the document whole. An empty filter is
+   * refused: that is what `clear` is for.
+   * @throws NOT_FOUND For an id that does not exist; CONFIRMATION_REQUIRED
+   */
+  forget(which: string | readonly string[] | FilterOptions, options?: ForgetOptions): Promise<ForgetResult> {
+    return this.#run(async () => {
+      const { namespace, signal, erase } = checkOptions(options, [...callNames, "erase"], "forget");
+      const scope = this.#scope(namespace);
+      const filter = await this.#forgetFilter(scope, which);
+      const erased = erase !== undefined && checkFlag(erase, "erase");
+      if (erased) await (await this.#parts.retriever()).forgetSnapshots(scope);
+      return this.#parts.store.forget(scope, filter, { signal, erase: erased });
+    });
+  }
+
+  /** Visible memories, newest first, a page at a time. */
+  list(options?: ListOptions): Promise<{ readonly memories: readonly Memory[]; readonly cursor?: string }> {
+    return this.#run(async () => {
+      const checked = checkOptions(options, [...filterNames, ...pageNames], "list");
+      return this.#parts.store.list(this.#scope(checked.namespace), checkFilter(checked), pageOf(checked));
+    });
+  }
+
+  /** Ingested documents by name, a page at a time. */
+  documents(
+    options?: PageOptions,
+  ): Promise<{ readonly documents: readonly StoredDocument[]; readonly cursor?: string }> {
+    return this.#run(async () => {
+      const checked = checkOptions(options, pageNames, "documents");
+      return this.#parts.store.documents(this.#scope(checked.namespace), pageOf(checked));
+    });
+  }
+
+  /** The document of that name. */
+  document(uri: string, options?: CallOptions): Promise<StoredDocument | undefined> {
+    return this.#run(async () => {
+      const { namespace } = checkOptions(options, callNames, "document");
+      return this.#parts.store.document(this.#scope(namespace), checkUri(uri));
+    });
+  }
+
+  /**
+   * Removes everything in a namespace for good: memories, documents, journal, no byte left.
+   * @param confirm The name of the namespace, so that nothing is cleared by mistake.
+   * @returns How many memories left.
+   * @throws CONFIRMATION_REQUIRED
+   */
+  clear(confirm: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<number> {
+    return this.#run(async () => {
+      const { signal } = checkOptions(options, ["signal"], "clear");
+      const scope = this.#scope(checkNamespace(confirm));
+      await (await this.#parts.retriever()).forgetSnapshots(scope);
+      return this.#parts.store.clear(scope, { signal });
+    });
+  }
+
+  /** Figures of one namespace, or of all with `{ all: true }`. */
+  stats(options?: CallOptions & { readonly all?: boolean | undefined }): Promise<StoreStats> {
+    return this.#run(async () => {
+      const { namespace, all } = checkOptions(options, [...callNames, "all"], "stats");
+      await this.#parts.uses.flush();
+      return this.#parts.store.stats(all === true ? undefined : this.#scope(namespace));
+    });
+  }
+
+  /** Names of all namespaces that hold anything, sorted. */
+  namespaces(): Promise<string[]> {
+    return this.#run(() => this.#parts.store.namespaces());
+  }
+
+  /** Removes what has expired; with `dryRun` it only tells what it would. Of all namespaces with `{ all: true }`. */
+  cleanup(
+    options?: CallOptions & { readonly dryRun?: boolean | undefined; readonly all?: boolean | undefined },
+  ): Promise<CleanupResult> {
+    return this.#run(async () => {
+      const { namespace, signal, dryRun, all } = checkOptions(
+        options,
+        [...callNames, "dryRun", "all"],
+        "cleanup",
+      );
+      await this.#parts.uses.flush();
+      const scope = all === true ? undefined : this.#scope(namespace);
+      return this.#parts.store.cleanup({ dryRun: dryRun === true, scope }, { signal });
+    });
+  }
+
+  /** What happened to memories (evicted, expired, forgotten), newest first. */
+  journal(options?: JournalOptions): Promise<JournalPage> {
+    return this.#run(async () => {
+      const checked = checkOptions(options, [...pageNames, "memoryId"], "journal");
+      const memoryId = checked.memoryId === undefined ? undefined : checkName(checked.memoryId, "memoryId");
+      return this.#parts.store.journal(this.#scope(checked.namespace), { ...pageOf(checked), memoryId });
+    });
+  }
+
+  /** Everything in a namespace as JSON Lines, the last of which holds a checksum. Order: memories, then documents with their chunks. */
+  export(options?: ExportOptions): AsyncIterable<string> {
+    this.#checkOpen();
+    return exportMemories(this.#parts, this.#scope(options?.namespace), options);
+  }
+
+  /**
+   * Stores what `export` wrote; what is there already stays.
+   * @throws CHECKSUM_MISMATCH, FILE_UNREADABLE
+   */
+  import(lines: AsyncIterable<string> | Iterable<string>, options?: ImportOptions): Promise<ImportReport> {
+    return this.#run(() => importMemories(this.#parts, this.#scope(options?.namespace), lines, options));
+  }
+
+  /** Writes waiting uses of memories. Done by itself every second and on close. */
+  flush(): Promise<void> {
+    return this.#run(() => this.#parts.uses.flush());
+  }
+
+  /** Waits for calls under way, writes waiting uses, and lets the file go. Idempotent; later calls reject with CLOSED. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    await Promise.allSettled(this.#running);
+    await this.#parts.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#closing)
+      throw new StrataError("CLOSED", "This memory was closed; open it again with openMemory().");
+  }
+
+  async #run<T>(call: () => Promise<T>): Promise<T> {
+    this.#checkOpen();
+    const running = call();
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  #scope(namespace: string | undefined): Scope {
+    return { namespace: namespace === undefined ? this.namespace : checkNamespace(namespace) };
+  }
+
+  #used(scope: Scope, options: CheckedRecall, answer: Recall): Recall {
+    if (options.touch)
+      this.#parts.uses.add(
+        scope.namespace,
+        answer.hits.map((hit) => hit.memory.id),
+      );
+    return answer;
+  }
+
+  async #add(
+    scope: Scope,
+    entries: readonly UnembeddedEntry[],
+    signal: AbortSignal | undefined,
+  ): Promise<StoreManyResult> {
+    signal?.throwIfAborted();
+    const vectors = await this.#parts.embed(entries.map(vectorText), signal);
+    const complete: NewEntry[] = entries.map((entry, index) => ({ ...entry, vector: vectors[index]! }));
+    return this.#parts.store.add(scope, complete, { signal });
+  }
+
+  async #forgetFilter(
+    scope: Scope,
+    which: string | readonly string[] | FilterOptions,
+  ): Promise<ReturnType<typeof checkFilter>> {
+    if (typeof which !== "string" && !Array.isArray(which)) {
+      const filter = checkFilter(checkOptions(which as FilterOptions, filterNames, "forget"));
+      if (Object.keys(filter).length > 0) return filter;
+      throw new StrataError(
+        "CONFIRMATION_REQUIRED",
+        "An empty filter would forget everything: use clear() to mean that.",
+      );
+    }
+    const ids = checkIds(typeof which === "string" ? [which] : which);
+    const found = await this.#parts.store.get(scope, ids);
+    const missing = found.indexOf(undefined);
+    if (missing >= 0)
+      throw new StrataError("NOT_FOUND", `No memory has the id "${ids[missing]}"; nothing was forgotten.`);
+    return { ids };
+  }
+}
+
+/** Lets other work of the process run between two slices. */
+function breath(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function pageOf(options: { readonly limit?: number | undefined; readonly cursor?: string | undefined }): {
+  limit: number;
+  cursor?: string | undefined;
+} {
+  return {
+    limit: options.limit === undefined ? 100 : checkCount(options.limit, "limit", 1, 1_000),
+    cursor: options.cursor,
+  };
+}

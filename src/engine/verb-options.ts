@@ -1,0 +1,56 @@
+import type { Memory } from "../contract/memory.ts";
+import type { Evicted } from "../contract/memory-store.ts";
+import type { FilterOptions } from "./filter-options.ts";
+
+/** Options that every verb takes. */
+export interface CallOptions {
+  /** Default: the namespace the memory was opened with. */
+  readonly namespace?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Progress of a long call. */
+export interface Progress {
+  readonly done: number;
+  /** Absent when it is not known. */
+  readonly total?: number;
+}
+
+export interface StoreManyOptions extends CallOptions {
+  /** Called after each slice that is stored. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+export interface StoreManyResult {
+  /** In the order of the items. */
+  readonly memories: readonly { readonly memory: Memory; readonly outcome: "stored" | "existing" }[];
+  readonly evicted: readonly Evicted[];
+}
+
+export interface UpdateOptions extends CallOptions {
+  /** Refuse with VERSION_CONFLICT unless the memory still has this version. */
+  readonly ifVersion?: number | undefined;
+}
+
+export interface ForgetOptions extends CallOptions {
+  /** Leave no byte behind, and nothing to undo. Default false. */
+  readonly erase?: boolean | undefined;
+}
+
+export interface ListOptions extends FilterOptions, CallOptions {
+  /** 1 to 1,000, default 100. */
+  readonly limit?: number | undefined;
+  /** From the page before. */
+  readonly cursor?: string | undefined;
+}
+
+export interface PageOptions extends CallOptions {
+  /** 1 to 1,000, default 100. */
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+
+export interface JournalOptions extends PageOptions {
+  /** Only what happened to this memory. */
+  readonly memoryId?: string | undefined;
+}

@@ -1,0 +1,44 @@
+export type { Clock } from "./contract/clock.ts";
+export type { EmbedCall, EmbeddingModel, EmbeddingReply, EmbeddingTask } from "./contract/embedding-model.ts";
+export { type ErrorCode, type ErrorDetails, type ErrorKind, errorTable, StrataError } from "./contract/errors.ts";
+export type { ChunkSource, Json, Memory, Metadata, StoredDocument } from "./contract/memory.ts";
+export type {
+  CleanupResult,
+  Evicted,
+  ForgetResult,
+  JournalEntry,
+  JournalKind,
+  JournalPage,
+  StoreStats,
+  TierStats,
+  UpdateResult,
+} from "./contract/memory-store.ts";
+export type { Explanation, Hit, HitExplanation, Recall, RecallMode, SignalScore } from "./contract/recall.ts";
+export { defaultTierTable, type Tier, type TierLimits, type TierTable, tiers } from "./contract/tier.ts";
+export type { Time } from "./engine/check-values.ts";
+export { verifyExport } from "./engine/export-format.ts";
+export type { ExportOptions } from "./engine/export-memories.ts";
+export type { FilterOptions } from "./engine/filter-options.ts";
+export type { ImportOptions, ImportReport } from "./engine/import-memories.ts";
+export type {
+  IngestedDocument,
+  IngestOptions,
+  IngestProgress,
+  IngestReport,
+  IngestSource,
+} from "./engine/ingest-options.ts";
+export { type OpenOptions, openMemory } from "./engine/open-memory.ts";
+export type { RecallOptions, SearchOptions } from "./engine/recall-options.ts";
+export type { MemoryFields, StoreItem, StoreOptions, StoreResult, UpdatePatch } from "./engine/store-options.ts";
+export { Strata } from "./engine/strata.ts";
+export type {
+  CallOptions,
+  ForgetOptions,
+  JournalOptions,
+  ListOptions,
+  PageOptions,
+  Progress,
+  StoreManyOptions,
+  StoreManyResult,
+  UpdateOptions,
+} from "./engine/verb-options.ts";
