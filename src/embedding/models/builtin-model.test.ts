@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { crc32 } from "node:zlib";
+import fc from "fast-check";
+import { openBuiltinModel } from "./builtin-model.ts";
+
+const shipped = fileURLToPath(new URL("../../../models/builtin", import.meta.url));
+const scratch = mkdtempSync(join(tmpdir(), "strata-model-"));
+after(() => rmSync(scratch, { recursive: true }));
+const model = await openBuiltinModel();
+
+/** A copy of the shipped model's files to break. */
+function copyOfModel(name: string): string {
+  const folder = join(scratch, name);
+  for (const file of ["manifest.json", "static-minilm-256.bin", "vocab.txt"])
+    cpSync(join(shipped, file), join(folder, file));
+  return folder;
+}
+
+function cosine(a: Float32Array | null | undefined, b: Float32Array | null | undefined): number {
+  assert.ok(a && b);
+  return a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+}
+
+test("texts of like meaning are near, others are not", () => {
+  const { vectors } = model.doEmbed(["what does Ada drink?", "Ada prefers tea", "the stock market fell"]);
+  assert.ok(cosine(vectors[0], vectors[1]) > cosine(vectors[0], vectors[2]) + 0.2);
+});
+
+test("vectors have 256 numbers and unit length, whatever the text", () => {
+  fc.assert(
+    fc.property(fc.array(fc.string({ unit: "binary" })), (texts) => {
+      const { vectors } = model.doEmbed(texts);
+      assert.equal(vectors.length, texts.length);
+      for (const vector of vectors) {
+        if (vector === null) continue;
+        assert.equal(vector.length, 256);
+        assert.ok(Math.abs(cosine(vector, vector) - 1) < 1e-6);
+      }
+    }),
+  );
+});
+
+test("a text's vector is the same to the bit alone and in any batch, in the order of the texts", () => {
+  const texts = fc.array(fc.lorem({ maxCount: 12 }), { minLength: 1 });
+  fc.assert(
+    fc.property(texts, (batch) => {
+      const together = model.doEmbed(batch).vectors;
+      batch.forEach((text, i) => {
+        assert.deepEqual(together[i], model.doEmbed([text]).vectors[0]);
+      });
+    }),
+  );
+});
+
+test("vectors belong to the caller", () => {
+  const [first] = model.doEmbed(["tea"]).vectors;
+  const copy = first?.slice();
+  first?.fill(0);
+  assert.deepEqual(model.doEmbed(["tea"]).vectors[0], copy);
+});
+
+test("a text without a known piece has no vector and is wholly unknown", () => {
+  const texts = ["你好", "😀 🎉", "", "  \n", "\u0007"];
+  const { vectors, unknownShares } = model.doEmbed(texts);
+  assert.deepEqual(
+    vectors,
+    texts.map(() => null),
+  );
+  assert.deepEqual(
+    unknownShares,
+    texts.map(() => 1),
+  );
+});
+
+test("unknown shares count the pieces the vocabulary cannot spell", () => {
+  const { unknownShares, tokens } = model.doEmbed(["tea 你好 and cake", "tea"]);
+  assert.deepEqual(unknownShares, [2 / 5, 0]);
+  assert.equal(tokens, 6);
+});
+
+test("unknown pieces leave the direction of the known ones alone", () => {
+  const { vectors } = model.doEmbed(["tea 😀", "tea"]);
+  assert.deepEqual(vectors[0], vectors[1]);
+});
+
+test("tokens are counted without special tokens and without a limit", () => {
+  assert.equal(model.countTokens("Ada prefers tea."), 4);
+  assert.equal(model.countTokens("tea ".repeat(2000)), 2000);
+});
+
+test("the vector of a text is the direction of the sum of its pieces' weights", () => {
+  const bytes = readFileSync(join(shipped, "static-minilm-256.bin"));
+  const rows = bytes.readUInt32LE(4);
+  const sum = new Float64Array(256);
+  for (const piece of model.tokenizer.encode("How do I rotate the signing keys?")) {
+    const scale = bytes.readFloatLE(16 + piece * 4);
+    for (let d = 0; d < 256; d++) sum[d]! += scale * bytes.readInt8(16 + rows * 4 + piece * 256 + d);
+  }
+  const length = Math.hypot(...sum);
+  const [vector] = model.doEmbed(["How do I rotate the signing keys?"]).vectors;
+  sum.forEach((value, d) => {
+    assert.ok(Math.abs(value / length - vector![d]!) < 1e-6);
+  });
+});
+
+test("a piece's row has unit length, the unknown piece's none", () => {
+  const [tea] = model.tokenizer.encode("tea");
+  assert.deepEqual(model.table.unitRow(tea!), model.doEmbed(["tea"]).vectors[0]);
+  assert.equal(model.table.unitRow(model.tokenizer.unknownId), null);
+});
+
+test("the id names the weights", async () => {
+  const folder = copyOfModel("other-weights");
+  const table = readFileSync(join(folder, "static-minilm-256.bin"));
+  table[table.length - 1]! ^= 1;
+  writeFileSync(join(folder, "static-minilm-256.bin"), table);
+  const manifest = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
+  manifest.table.crc32 = crc32(table).toString(16).padStart(8, "0");
+  writeFileSync(join(folder, "manifest.json"), JSON.stringify(manifest));
+
+  const other = await openBuiltinModel({ folder });
+  assert.match(model.id, /^builtin\/static-minilm-256@[0-9a-f]{8}$/);
+  assert.match(other.id, /^builtin\/static-minilm-256@[0-9a-f]{8}$/);
+  assert.notEqual(other.id, model.id);
+});
+
+test("a table with a changed or missing byte is refused", async () => {
+  const changed = copyOfModel("changed");
+  const table = readFileSync(join(changed, "static-minilm-256.bin"));
+  table[table.length >> 1]! ^= 1;
+  writeFileSync(join(changed, "static-minilm-256.bin"), table);
+  await assert.rejects(openBuiltinModel({ folder: changed }), { code: "CHECKSUM_MISMATCH" });
+
+  const cut = copyOfModel("cut");
+  writeFileSync(join(cut, "static-minilm-256.bin"), table.subarray(0, -1));
+  await assert.rejects(openBuiltinModel({ folder: cut }), { code: "CHECKSUM_MISMATCH" });
+});
+
+test("a model without one of its files is not found", async () => {
+  for (const file of ["manifest.json", "static-minilm-256.bin", "vocab.txt"]) {
+    const folder = copyOfModel(`without-${file}`);
+    rmSync(join(folder, file));
+    await assert.rejects(openBuiltinModel({ folder }), { code: "MODEL_NOT_FOUND" }, file);
+  }
+  await assert.rejects(openBuiltinModel({ folder: join(scratch, "nowhere") }), { code: "MODEL_NOT_FOUND" });
+});
+
+test("a manifest or table that is something else is unreadable", async () => {
+  const folder = copyOfModel("unreadable");
+  const manifest = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
+  for (const text of ["", "null", '{"name":"x"}']) {
+    writeFileSync(join(folder, "manifest.json"), text);
+    await assert.rejects(openBuiltinModel({ folder }), { code: "FILE_UNREADABLE" }, text);
+  }
+  writeFileSync(join(folder, "manifest.json"), JSON.stringify({ ...manifest, table: manifest.vocabulary }));
+  await assert.rejects(openBuiltinModel({ folder }), { code: "FILE_UNREADABLE" });
+});

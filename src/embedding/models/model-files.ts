@@ -1,0 +1,122 @@
+import { existsSync, readFileSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { crc32 } from "node:zlib";
+import { StrataError } from "../../contract/errors.ts";
+
+/** A file of a model, as its manifest tells it. */
+export interface ModelFile {
+  readonly file: string;
+  readonly bytes: number;
+  /** CRC-32 (ISO 3309), eight hexadecimal digits: enough against a torn or foreign file, and read at every start. */
+  readonly crc32: string;
+}
+
+/** `manifest.json` in a model's folder. */
+export interface ModelManifest {
+  readonly name: string;
+  readonly table: ModelFile;
+  readonly vocabulary: ModelFile;
+}
+
+const manifestFile = "manifest.json";
+const shippedFolder = join("models", "builtin");
+const sliceBytes = 1 << 20;
+
+/**
+ * Folder of the shipped model: `models/builtin` of the nearest folder above this file that has one, so that it is found
+ * from the sources and from wherever a bundler puts the code inside the package.
+ * @throws MODEL_NOT_FOUND
+ */
+export function shippedModelFolder(): string {
+  let above = dirname(fileURLToPath(import.meta.url));
+  for (;;) {
+    const folder = join(above, shippedFolder);
+    if (existsSync(join(folder, manifestFile))) return folder;
+    if (dirname(above) === above) throw notFound(join(shippedFolder, manifestFile));
+    above = dirname(above);
+  }
+}
+
+/** @throws MODEL_NOT_FOUND, FILE_UNREADABLE */
+export function readManifest(folder: string): ModelManifest {
+  try {
+    return parseManifest(readFileSync(join(folder, manifestFile), "utf8"));
+  } catch (error) {
+    throw isMissing(error) ? notFound(manifestFile) : error;
+  }
+}
+
+function parseManifest(text: string): ModelManifest {
+  let manifest: Partial<ModelManifest> | null;
+  try {
+    manifest = JSON.parse(text);
+  } catch (cause) {
+    throw new StrataError("FILE_UNREADABLE", `Expected JSON in the model's ${manifestFile}.`, { cause });
+  }
+  const { name, table, vocabulary } = manifest ?? {};
+  if (typeof name === "string" && isModelFile(table) && isModelFile(vocabulary))
+    return { name, table, vocabulary };
+  throw new StrataError(
+    "FILE_UNREADABLE",
+    `Expected name, table and vocabulary (each file, bytes, crc32) in the model's ${manifestFile}.`,
+  );
+}
+
+function isModelFile(value: ModelFile | undefined): value is ModelFile {
+  return (
+    typeof value?.file === "string" && Number.isSafeInteger(value.bytes) && /^[0-9a-f]{8}$/.test(value.crc32)
+  );
+}
+
+/**
+ * Reads a file of a model and checks it against its manifest. The bytes start their buffer.
+ * @throws MODEL_NOT_FOUND, CHECKSUM_MISMATCH
+ */
+export async function readModelFile(folder: string, expected: ModelFile): Promise<Uint8Array> {
+  const bytes = new Uint8Array(expected.bytes);
+  let checksum = 0;
+  let position = 0;
+  try {
+    await using handle = await open(join(folder, expected.file));
+    const { size } = await handle.stat();
+    if (size !== expected.bytes) throw mismatch(expected, `${size} bytes`);
+    // In slices, so that one is checked here while the thread pool reads the next.
+    let next = handle.read(bytes, 0, Math.min(sliceBytes, size), 0);
+    while (position < size) {
+      const { bytesRead } = await next;
+      if (bytesRead === 0) break;
+      const end = position + bytesRead;
+      if (end < size) next = handle.read(bytes, end, Math.min(sliceBytes, size - end), end);
+      checksum = crc32(bytes.subarray(position, end), checksum);
+      position = end;
+    }
+  } catch (error) {
+    throw isMissing(error) ? notFound(expected.file) : error;
+  }
+  const found = checksum.toString(16).padStart(8, "0");
+  if (found !== expected.crc32) throw mismatch(expected, `checksum ${found}`);
+  return bytes;
+}
+
+function mismatch(expected: ModelFile, found: string): StrataError {
+  return new StrataError(
+    "CHECKSUM_MISMATCH",
+    `Expected ${expected.file} of ${expected.bytes} bytes with checksum ${expected.crc32}, got ${found}. Install the package again, or make the model again with its manifest.`,
+    { details: { file: expected.file } },
+  );
+}
+
+function notFound(file: string): StrataError {
+  return new StrataError(
+    "MODEL_NOT_FOUND",
+    `Expected the built-in model's file ${file}, found none. Install the package again; a bundle must carry the package's models/builtin folder or name one as "folder".`,
+    { details: { file } },
+  );
+}
+
+function isMissing(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === "ENOENT" || code === "ENOTDIR";
+}
