@@ -5,6 +5,8 @@ export type EmbeddingTask = "query" | "document";
 export interface EmbedCall {
   readonly task: EmbeddingTask;
   readonly signal?: AbortSignal | undefined;
+  /** Whose texts they are, for the account of cost only. */
+  readonly namespace?: string | undefined;
 }
 
 /** A model's answer to one call. */
@@ -31,6 +33,8 @@ export interface EmbeddingModel {
   readonly maxTokens?: number;
   /** An embedding costs less than reading it from a cache on disk would. Default false. */
   readonly cheap?: boolean;
+  /** A text has the same vector as query and as document, so that one cached vector serves both. Default false. */
+  readonly symmetric?: boolean;
   /** Tokens of a text as the model counts them, special tokens left out. Absent: unknown. */
   countTokens?(text: string): number;
   doEmbed(texts: readonly string[], call: EmbedCall): Promise<EmbeddingReply> | EmbeddingReply;
@@ -42,7 +46,8 @@ export interface Embedder {
   readonly model: Pick<EmbeddingModel, "id" | "dimensions" | "maxTokens" | "countTokens">;
   /**
    * Vectors of the texts, in order; null where the model knows nothing.
-   * @throws EMBEDDING_FAILED, EMBEDDING_INVALID, EMBEDDING_TIMEOUT, EMBEDDING_RATE_LIMITED
+   * @throws EMBEDDING_FAILED, EMBEDDING_INVALID, EMBEDDING_TIMEOUT, EMBEDDING_RATE_LIMITED, QUEUE_FULL,
+   *   BUDGET_EXCEEDED, CLOSED
    */
   embed(texts: readonly string[], call: EmbedCall): Promise<EmbeddingReply>;
 }
