@@ -62,7 +62,7 @@ async function bundle(entries: readonly string[]): Promise<void> {
     target: "node24",
     charset: "utf8",
     write: false,
-    logLevel: "warning",
+    logLevel: "silent",
     plugins: [keepModuleUrls(workers)],
   });
   const missing = [...workers].filter((worker) => !entries.includes(worker));
@@ -104,5 +104,11 @@ function declare(entries: readonly string[]): void {
 
 const doors = [...publicEntries(readManifest()).values()];
 rmSync(output, { recursive: true, force: true });
-await bundle([...doors, commandEntry]);
-declare(doors);
+try {
+  await bundle([...doors, commandEntry]);
+  declare(doors);
+} catch (error) {
+  // The message holds what esbuild or tsc found; the stack of this script would hide it.
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

@@ -49,7 +49,8 @@ function runTests(): boolean {
 
 const steps: Readonly<Record<string, () => boolean>> = {
   types: () => passes("tsc", "-p", "."),
-  lint: () => passes("biome", "ci"),
+  // `biome ci` colours every letter by itself even where no terminal reads it.
+  lint: () => passes("biome", "ci", ...(process.stdout.isTTY ? [] : ["--colors=off"])),
   unused: () => passes("knip", "--no-progress"),
   package: checkPackage,
   tests: runTests,

@@ -1,7 +1,6 @@
 /** Writes docs/reference/errors.md from the table of codes. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { errorTable } from "../src/contract/errors.ts";
 import { root } from "./repository.ts";
 
@@ -40,6 +39,6 @@ export function errorsReference(): string {
   return `${lines.join("\n")}\n`;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+if (import.meta.main) {
   writeFileSync(join(root, "docs/reference/errors.md"), errorsReference());
 }
