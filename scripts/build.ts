@@ -62,7 +62,7 @@ async function bundle(entries: readonly string[]): Promise<void> {
     target: "node24",
     charset: "utf8",
     write: false,
-    logLevel: "silent",
+    logLevel: "warning",
     plugins: [keepModuleUrls(workers)],
   });
   const missing = [...workers].filter((worker) => !entries.includes(worker));
@@ -108,7 +108,8 @@ try {
   await bundle([...doors, commandEntry]);
   declare(doors);
 } catch (error) {
-  // The message holds what esbuild or tsc found; the stack of this script would hide it.
-  console.error(error instanceof Error ? error.message : error);
+  // esbuild has told its errors by now; tsc's are in the message. The stack of this script would hide both.
+  if (!(error instanceof Error && "errors" in error))
+    console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
 }
