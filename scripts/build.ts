@@ -32,6 +32,9 @@ function keepModuleUrls(workers: Set<string>): Plugin {
     setup(context) {
       context.onLoad({ filter: /\.ts$/ }, ({ path }) => {
         const text = readFileSync(path, "utf8");
+        if (/\bimport\.meta\.(dirname|filename)\b/.test(text)) {
+          return { errors: [{ text: "Write import.meta.url, the one form that survives bundling." }] };
+        }
         if (!path.startsWith(source + sep) || !text.includes("import.meta.url")) return undefined;
         for (const [, target] of text.matchAll(workerUrl)) {
           workers.add(relative(root, resolve(dirname(path), `${target}.ts`)));
