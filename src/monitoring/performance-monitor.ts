@@ -1,0 +1,303 @@
+import {
+  type EventLoopUtilization,
+  type IntervalHistogram,
+  monitorEventLoopDelay,
+  performance,
+} from "node:perf_hooks";
+import { type Clock, systemClock } from "../contract/clock.ts";
+import { StrataError } from "../contract/errors.ts";
+import { OperationRecord, type OperationReport, otherName } from "./operation-record.ts";
+import { renderSummary } from "./summary.ts";
+
+export interface PerformanceMonitorOptions {
+  /** Most operations, and most metrics, told apart by name; further ones share the name "other". Default 500. */
+  readonly maxNames?: number | undefined;
+  /** Keep samples of the slowest operations. Default false. */
+  readonly enableDetailed?: boolean | undefined;
+  /** From how long on an operation counts as slow, in milliseconds. Default 100. */
+  readonly slowMs?: number | undefined;
+  /** Watch the process's memory and its event loop. Default false. */
+  readonly trackMemory?: boolean | undefined;
+  /** Every so often `onReport` is called. Default 0: never. */
+  readonly reportIntervalMs?: number | undefined;
+  readonly onReport?: ((report: PerformanceReport) => void) | undefined;
+  /** For tests. Default: the machine's time. */
+  readonly clock?: Clock | undefined;
+}
+
+/** Figures of a custom metric since the start. */
+export interface MetricReport {
+  readonly count: number;
+  readonly last: number;
+  readonly min: number;
+  readonly max: number;
+  readonly average: number;
+}
+
+/** One slow operation; never what it worked on. */
+export interface SlowOperation {
+  readonly operation: string;
+  readonly durationMs: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+export interface ProcessReport {
+  readonly rssBytes: number;
+  readonly heapUsedBytes: number;
+  readonly externalBytes: number;
+  /** How late the event loop ran its timers, since the last reset. */
+  readonly eventLoopDelayMs: { readonly mean: number; readonly p99: number; readonly max: number };
+  /** Share 0..1 of the time since the last reset in which the event loop was busy. */
+  readonly eventLoopUtilization: number;
+}
+
+export interface PerformanceReport {
+  readonly uptimeMs: number;
+  readonly operations: Readonly<Record<string, OperationReport>>;
+  readonly metrics: Readonly<Record<string, MetricReport>>;
+  readonly errors: number;
+  /** Names counted under "other" because there are too many. */
+  readonly namesDropped: number;
+  /** Newest last; absent unless detailed. */
+  readonly slow?: readonly SlowOperation[];
+  /** Absent unless memory is tracked. */
+  readonly process?: ProcessReport;
+}
+
+/** Slow operations kept. */
+const maxSlow = 100;
+
+interface Metric {
+  count: number;
+  last: number;
+  min: number;
+  max: number;
+  total: number;
+}
+
+/** Watches the process between two resets. */
+interface ProcessWatch {
+  readonly delay: ReturnType<typeof monitorEventLoopDelay>;
+  since: EventLoopUtilization;
+}
+
+function codeOf(error: unknown): string {
+  if (typeof error === "string") return error;
+  const code = typeof error === "object" && error !== null ? Reflect.get(error, "code") : undefined;
+  if (typeof code === "string") return code;
+  return error instanceof Error ? error.name : "unknown";
+}
+
+/**
+ * Counts and times operations for next to nothing: exact percentiles over the last 1,000 of each, totals since the
+ * start, errors by code. It works alone around any code.
+ *
+ * @example
+ * ```ts
+ * const monitor = new PerformanceMonitor();
+ * const answer = await monitor.time("answer", () => model.answer(question));
+ * console.log(monitor.getSummary());
+ * monitor.close();
+ * ```
+ */
+export class PerformanceMonitor {
+  readonly #maxNames: number;
+  readonly #slowMs: number;
+  readonly #clock: Clock;
+  readonly #slow: SlowOperation[] | undefined;
+  readonly #watch: ProcessWatch | undefined;
+  readonly #operations = new Map<string, OperationRecord>();
+  readonly #metrics = new Map<string, Metric>();
+  #namesDropped = 0;
+  #errors = 0;
+  #startedAt: number;
+  #cancelReport: (() => void) | undefined;
+
+  /** @throws INVALID_ARGUMENT */
+  constructor(options: PerformanceMonitorOptions = {}) {
+    this.#maxNames = atLeast(options.maxNames ?? 500, 1, "maxNames");
+    this.#slowMs = atLeast(options.slowMs ?? 100, 0, "slowMs");
+    this.#clock = options.clock ?? systemClock;
+    this.#slow = options.enableDetailed === true ? [] : undefined;
+    this.#watch = options.trackMemory === true ? watchProcess() : undefined;
+    this.#startedAt = this.#clock.monotonic();
+    const intervalMs = atLeast(options.reportIntervalMs ?? 0, 0, "reportIntervalMs");
+    if (intervalMs > 0 && options.onReport) this.#reportEvery(intervalMs, options.onReport);
+  }
+
+  /** Counts one operation that took `durationMs` milliseconds; a negative or non-finite duration counts as 0. */
+  trackOperation(name: string, durationMs: number): void {
+    const duration = durationMs >= 0 && durationMs < Number.POSITIVE_INFINITY ? durationMs : 0;
+    (this.#operations.get(name) ?? this.#operation(name)).add(duration);
+    if (this.#slow && duration >= this.#slowMs) this.#addSlow(name, duration);
+  }
+
+  /** Starts to time an operation; the returned function ends it and returns its milliseconds. Only its first call counts. */
+  startTimer(name: string): () => number {
+    const started = this.#clock.monotonic();
+    let duration: number | undefined;
+    return () => {
+      if (duration === undefined) {
+        duration = this.#clock.monotonic() - started;
+        this.trackOperation(name, duration);
+      }
+      return duration;
+    };
+  }
+
+  /** Runs a function, sync or not, times it, and counts its error if it throws. Returns or throws what it does. */
+  time<T>(name: string, run: () => T): T {
+    const stop = this.startTimer(name);
+    const failed = (error: unknown): never => {
+      stop();
+      this.recordError(name, error);
+      throw error;
+    };
+    let result: T;
+    try {
+      result = run();
+    } catch (error) {
+      return failed(error);
+    }
+    if (result instanceof Promise) {
+      const ended = (value: unknown): unknown => {
+        stop();
+        return value;
+      };
+      return result.then(ended, failed) as T;
+    }
+    stop();
+    return result;
+  }
+
+  /** Adds a value to a metric of your own; a non-finite value is refused. @throws INVALID_ARGUMENT */
+  recordMetric(name: string, value: number): void {
+    if (!Number.isFinite(value)) {
+      throw new StrataError(
+        "INVALID_ARGUMENT",
+        `Expected a finite number for the metric "${name}", got ${value}.`,
+      );
+    }
+    const known = this.#bounded(name, this.#metrics);
+    const metric = this.#metrics.get(known) ?? { count: 0, last: 0, min: value, max: value, total: 0 };
+    metric.count += 1;
+    metric.last = value;
+    metric.min = Math.min(metric.min, value);
+    metric.max = Math.max(metric.max, value);
+    metric.total += value;
+    this.#metrics.set(known, metric);
+  }
+
+  /** Counts an error of an operation under its code; the message is never kept. */
+  recordError(name: string, error?: unknown): void {
+    this.#errors += 1;
+    (this.#operations.get(name) ?? this.#operation(name)).addError(codeOf(error));
+  }
+
+  getReport(): PerformanceReport {
+    const metrics = [...this.#metrics].map(([name, { count, last, min, max, total }]) => {
+      return [name, { count, last, min, max, average: total / count }] as const;
+    });
+    return {
+      uptimeMs: this.#clock.monotonic() - this.#startedAt,
+      operations: Object.fromEntries([...this.#operations].map(([name, record]) => [name, record.report()])),
+      metrics: Object.fromEntries(metrics),
+      errors: this.#errors,
+      namesDropped: this.#namesDropped,
+      ...(this.#slow && { slow: [...this.#slow] }),
+      ...(this.#watch && { process: reportProcess(this.#watch) }),
+    };
+  }
+
+  /** The report as a table for a reader. */
+  getSummary(): string {
+    return renderSummary(this.getReport());
+  }
+
+  /** Counts of durations up to each bound in milliseconds, since the start, for a histogram of another system. */
+  cumulativeCounts(
+    name: string,
+    boundsMs: readonly number[],
+  ): { counts: number[]; count: number; totalMs: number } {
+    const record = this.#operations.get(name);
+    const counts = boundsMs.map((bound) => record?.histogram.countAtMost(bound) ?? 0);
+    return { counts, count: record?.count ?? 0, totalMs: record?.totalMs ?? 0 };
+  }
+
+  /** Begins anew, as if the monitor had just been made. */
+  resetStats(): void {
+    this.#operations.clear();
+    this.#metrics.clear();
+    this.#namesDropped = 0;
+    this.#errors = 0;
+    this.#startedAt = this.#clock.monotonic();
+    if (this.#slow) this.#slow.length = 0;
+    if (this.#watch) {
+      this.#watch.delay.reset();
+      this.#watch.since = performance.eventLoopUtilization();
+    }
+  }
+
+  /** Stops reports and the watch on the process; counting goes on. Idempotent. */
+  close(): void {
+    this.#cancelReport?.();
+    this.#cancelReport = undefined;
+    this.#watch?.delay.disable();
+  }
+
+  #operation(name: string): OperationRecord {
+    const known = this.#bounded(name, this.#operations);
+    const record = this.#operations.get(known) ?? new OperationRecord();
+    this.#operations.set(known, record);
+    return record;
+  }
+
+  /** The name under which it is counted. */
+  #bounded(name: string, names: ReadonlyMap<string, unknown>): string {
+    if (names.has(name) || names.size < this.#maxNames) return name;
+    this.#namesDropped += 1;
+    return otherName;
+  }
+
+  #addSlow(operation: string, durationMs: number): void {
+    this.#slow!.push({ operation, durationMs, at: this.#clock.now() });
+    if (this.#slow!.length > maxSlow) this.#slow!.shift();
+  }
+
+  #reportEvery(intervalMs: number, onReport: (report: PerformanceReport) => void): void {
+    this.#cancelReport = this.#clock.schedule(() => {
+      this.#reportEvery(intervalMs, onReport);
+      onReport(this.getReport());
+    }, intervalMs);
+  }
+}
+
+function atLeast(value: number, minimum: number, name: string): number {
+  if (value >= minimum) return value;
+  throw new StrataError(
+    "INVALID_ARGUMENT",
+    `Expected ${name} as a number of at least ${minimum}, got ${value}.`,
+    {
+      details: { argument: name },
+    },
+  );
+}
+
+function watchProcess(): ProcessWatch {
+  const delay = monitorEventLoopDelay({ resolution: 20 });
+  delay.enable();
+  return { delay, since: performance.eventLoopUtilization() };
+}
+
+function reportProcess({ delay, since }: ProcessWatch): ProcessReport {
+  const { rss, heapUsed, external } = process.memoryUsage();
+  const ms = (nanoseconds: number): number => (Number.isFinite(nanoseconds) ? nanoseconds / 1e6 : 0);
+  return {
+    rssBytes: rss,
+    heapUsedBytes: heapUsed,
+    externalBytes: external,
+    eventLoopDelayMs: { mean: ms(delay.mean), p99: ms(delay.percentile(99)), max: ms(delay.max) },
+    eventLoopUtilization: performance.eventLoopUtilization(since).utilization,
+  };
+}
