@@ -43,7 +43,7 @@ function runTests(): boolean {
     "--test-coverage-exclude=src/**/*.test.ts",
     "--test-coverage-lines=90",
     "src/**/*.test.ts",
-    "test/**/*.test.ts",
+    "{test,evals,benchmarks,scripts}/**/*.test.ts",
   );
 }
 
