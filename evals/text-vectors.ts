@@ -2,26 +2,19 @@ import type { Strata } from "../src/index.ts";
 
 /** A line of an export, as far as it is read here. */
 interface ExportLine {
-  readonly type: string;
   readonly content?: string;
   /** Little-endian float16 in Base64. */
   readonly vector?: string;
 }
 
-/**
- * The stored vectors of a namespace's memories by content, as its export gives them: unit length, null where the
- * model knows nothing.
- */
-export async function storedVectors(
+/** Contents and stored vectors of the memories of a namespace, as its export gives them: unit length, or null. */
+export async function* storedVectors(
   memory: Strata,
-  options?: { readonly namespace?: string },
-): Promise<Map<string, Float32Array | null>> {
-  const vectors = new Map<string, Float32Array | null>();
-  for await (const text of memory.export({ ...options, vectors: true })) {
-    const line: ExportLine = JSON.parse(text);
-    if (line.content !== undefined) vectors.set(line.content, line.vector ? decode(line.vector) : null);
+): AsyncGenerator<{ readonly content: string; readonly vector: Float32Array | null }> {
+  for await (const text of memory.export({ vectors: true })) {
+    const { content, vector }: ExportLine = JSON.parse(text);
+    if (content !== undefined) yield { content, vector: vector === undefined ? null : decode(vector) };
   }
-  return vectors;
 }
 
 /** The vectors a memory gives to texts, by text; null where the model knows nothing. */
@@ -31,7 +24,9 @@ export async function textVectors(
 ): Promise<Map<string, Float32Array | null>> {
   const distinct = new Set(texts.filter((text) => text.trim() !== ""));
   await memory.storeMany([...distinct].map((content) => ({ content, tier: "semantic" })));
-  return storedVectors(memory);
+  const vectors = new Map<string, Float32Array | null>();
+  for await (const { content, vector } of storedVectors(memory)) vectors.set(content, vector);
+  return vectors;
 }
 
 /** The cosine of two unit vectors; 0 when one of them is missing. */
