@@ -39,7 +39,7 @@ export class WordPieceTokenizer implements TokenCounter {
 
   /**
    * @param id Name of the tokenizer; texts have equal counts under equal ids.
-   * @throws INVALID_ARGUMENT The vocabulary has no "[UNK]".
+   * @throws FILE_UNREADABLE The vocabulary has no "[UNK]".
    */
   constructor(id: string, vocabulary: WordPieceVocabulary, characters: CharacterMap = new CharacterMap()) {
     this.id = id;
@@ -48,7 +48,7 @@ export class WordPieceTokenizer implements TokenCounter {
     this.#hashes = new Int32Array(vocabulary.longestPiece + 1);
     this.unknownId = vocabulary.idOf(unknownPiece);
     if (this.unknownId < 0)
-      throw new StrataError("INVALID_ARGUMENT", `Expected a vocabulary with the piece ${unknownPiece}.`);
+      throw new StrataError("FILE_UNREADABLE", `Expected a vocabulary with the piece ${unknownPiece}.`);
   }
 
   /** Ids of the text's pieces, in order; the caller owns them. */

@@ -16,7 +16,7 @@ const model = await openBuiltinModel();
 /** A copy of the shipped model's files to break. */
 function copyOfModel(name: string): string {
   const folder = join(scratch, name);
-  for (const file of ["manifest.json", "static-minilm-256.bin", "vocab.txt"])
+  for (const file of ["manifest.json", "static-minilm-256.bin", "vocab.bin"])
     cpSync(join(shipped, file), join(folder, file));
   return folder;
 }
@@ -142,7 +142,7 @@ test("a table with a changed or missing byte is refused", async () => {
 });
 
 test("a model without one of its files is not found", async () => {
-  for (const file of ["manifest.json", "static-minilm-256.bin", "vocab.txt"]) {
+  for (const file of ["manifest.json", "static-minilm-256.bin", "vocab.bin"]) {
     const folder = copyOfModel(`without-${file}`);
     rmSync(join(folder, file));
     await assert.rejects(openBuiltinModel({ folder }), { code: "MODEL_NOT_FOUND" }, file);

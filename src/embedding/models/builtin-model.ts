@@ -20,7 +20,6 @@ export interface BuiltinModelOptions {
 export async function openBuiltinModel(options: BuiltinModelOptions = {}): Promise<BuiltinModel> {
   const folder = options.folder ?? shippedModelFolder();
   const manifest = readManifest(folder);
-  // The table is on its way while the vocabulary is sorted into its slots.
   const [table, vocabulary] = await Promise.all([
     readModelFile(folder, manifest.table).then((bytes) => new StaticTable(bytes)),
     readModelFile(folder, manifest.vocabulary).then((bytes) => new WordPieceVocabulary(bytes)),
