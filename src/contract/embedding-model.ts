@@ -29,6 +29,8 @@ export interface EmbeddingModel {
   readonly dimensions: number;
   /** Most texts a call may carry. */
   readonly maxBatchSize: number;
+  /** Most calls it works on at once; absent: as many as come. */
+  readonly maxConcurrency?: number;
   /** Pieces of one text the model reads; the rest would be cut. Absent: no limit. */
   readonly maxTokens?: number;
   /** An embedding costs less than reading it from a cache on disk would. Default false. */
