@@ -1,7 +1,8 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { inTemporaryFolder, rankingHash } from "../evals/temporary-memory.ts";
+import { inTemporaryFolder } from "../evals/temporary-folder.ts";
+import { rankingHash } from "../evals/temporary-memory.ts";
 import { openMemory, type Strata, type Tier } from "../src/index.ts";
 import { BareSqlite } from "./bare-sqlite.ts";
 import { TextGenerator } from "./generated-text.ts";

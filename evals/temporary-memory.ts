@@ -1,17 +1,6 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type OpenOptions, openMemory, type Strata } from "../src/index.ts";
-
-/** Runs `work` with a folder that is removed afterwards, whatever happens. */
-export async function inTemporaryFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), "strata-measure-"));
-  try {
-    return await work(folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
+import { inTemporaryFolder } from "./temporary-folder.ts";
 
 /** Runs `work` with a new, empty memory in a file that is removed afterwards. */
 export function withMemory<T>(work: (memory: Strata) => Promise<T>, options?: OpenOptions): Promise<T> {
