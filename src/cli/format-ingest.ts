@@ -1,0 +1,36 @@
+import type { IngestReport } from "../engine/ingest-options.ts";
+import { oneLine } from "./terminal-text.ts";
+import { formatCount, plural } from "./units.ts";
+
+/** Files named one by one in warnings; the rest are counted. */
+const namedFailures = 20;
+
+/** One line: documents by outcome, and chunks stored. */
+export function formatIngest(report: IngestReport): string {
+  const outcomes = [
+    [report.added, "added"],
+    [report.replaced, "replaced"],
+    [report.unchanged, "unchanged"],
+    [report.pruned.length, "pruned"],
+    [report.failed, "failed"],
+  ] as const;
+  const told = outcomes
+    .filter(([count]) => count > 0)
+    .map(([count, what]) => `${formatCount(count)} ${what}`);
+  const documents = told.length > 0 ? told.join(", ") : "no documents";
+  const wordless =
+    report.withoutVector > 0
+      ? ` (${formatCount(report.withoutVector)} without a vector, found by words only)`
+      : "";
+  return `${documents}; ${plural(report.chunks, "chunk")} stored${wordless}`;
+}
+
+/** What could not be read and why, a line each. */
+export function ingestWarnings(report: IngestReport): string[] {
+  const failed = report.documents.filter(({ error }) => error !== undefined);
+  const lines = failed
+    .slice(0, namedFailures)
+    .map(({ uri, error }) => `${oneLine(uri)} was not read: ${error!.message} [${error!.code}]`);
+  const more = failed.length - lines.length;
+  return more > 0 ? [...lines, `${plural(more, "more file was", "more files were")} not read.`] : lines;
+}

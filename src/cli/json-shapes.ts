@@ -1,0 +1,135 @@
+import type { ChunkSource, Memory, Metadata, StoredDocument } from "../contract/memory.ts";
+import type { JournalEntry } from "../contract/memory-store.ts";
+import type { Explanation, Hit, HitExplanation, Recall } from "../contract/recall.ts";
+import type { Tier } from "../contract/tier.ts";
+
+/** What `--json` prints; a field is added in a minor version, changed or removed only in a major one. Times are ISO 8601 in UTC. */
+export interface MemoryJson {
+  readonly id: string;
+  readonly namespace: string;
+  readonly tier: Tier;
+  readonly content: string;
+  readonly contentHash: string;
+  readonly importance: number;
+  readonly accessCount: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly lastUsedAt: string;
+  readonly expiresAt?: string;
+  readonly at?: string;
+  readonly thread?: string;
+  readonly speaker?: string;
+  readonly tags: readonly string[];
+  readonly metadata: Metadata;
+  readonly source?: ChunkSource;
+  readonly pinned: boolean;
+  readonly version: number;
+  readonly model?: string;
+}
+
+export interface DocumentJson {
+  readonly id: string;
+  readonly namespace: string;
+  readonly uri: string;
+  readonly title?: string;
+  readonly hash: string;
+  readonly tier: Tier;
+  readonly importance: number;
+  readonly accessCount: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly lastUsedAt: string;
+  readonly expiresAt?: string;
+  readonly pinned: boolean;
+  readonly tags: readonly string[];
+  readonly metadata: Metadata;
+  readonly chunks: number;
+  readonly characters: number;
+}
+
+export interface HitJson {
+  readonly memory: MemoryJson;
+  readonly score: number;
+  readonly why?: HitExplanation;
+  readonly highlights?: Hit["highlights"] & {};
+}
+
+export interface RecallJson {
+  readonly hits: readonly HitJson[];
+  readonly explanation?: Explanation;
+}
+
+export interface JournalEntryJson extends Omit<JournalEntry, "at"> {
+  readonly at: string;
+}
+
+function iso(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}
+
+/** Field by field, so that what is printed is what is documented. */
+export function memoryJson(memory: Memory): MemoryJson {
+  const { expiresAt, at, thread, speaker, source, model } = memory;
+  return {
+    id: memory.id,
+    namespace: memory.namespace,
+    tier: memory.tier,
+    content: memory.content,
+    contentHash: memory.contentHash,
+    importance: memory.importance,
+    accessCount: memory.accessCount,
+    createdAt: iso(memory.createdAt),
+    updatedAt: iso(memory.updatedAt),
+    lastUsedAt: iso(memory.lastUsedAt),
+    ...(expiresAt !== undefined && { expiresAt: iso(expiresAt) }),
+    ...(at !== undefined && { at: iso(at) }),
+    ...(thread !== undefined && { thread }),
+    ...(speaker !== undefined && { speaker }),
+    tags: memory.tags,
+    metadata: memory.metadata,
+    ...(source && { source }),
+    pinned: memory.pinned,
+    version: memory.version,
+    ...(model !== undefined && { model }),
+  };
+}
+
+export function documentJson(document: StoredDocument): DocumentJson {
+  const { title, expiresAt } = document;
+  return {
+    id: document.id,
+    namespace: document.namespace,
+    uri: document.uri,
+    ...(title !== undefined && { title }),
+    hash: document.hash,
+    tier: document.tier,
+    importance: document.importance,
+    accessCount: document.accessCount,
+    createdAt: iso(document.createdAt),
+    updatedAt: iso(document.updatedAt),
+    lastUsedAt: iso(document.lastUsedAt),
+    ...(expiresAt !== undefined && { expiresAt: iso(expiresAt) }),
+    pinned: document.pinned,
+    tags: document.tags,
+    metadata: document.metadata,
+    chunks: document.chunks,
+    characters: document.characters,
+  };
+}
+
+export function recallJson({ hits, explanation }: Recall): RecallJson {
+  return {
+    hits: hits.map(({ memory, score, why, highlights }) => ({
+      memory: memoryJson(memory),
+      score,
+      ...(why && { why }),
+      ...(highlights && { highlights }),
+    })),
+    ...(explanation && { explanation }),
+  };
+}
+
+export function journalEntryJson(entry: JournalEntry): JournalEntryJson {
+  const { run, kind, id, document, from, to, reason } = entry;
+  return { run, at: iso(entry.at), kind, id, document, from, ...(to && { to }), reason };
+}

@@ -1,0 +1,44 @@
+import type { Strata } from "../engine/strata.ts";
+import type { Io } from "./io.ts";
+import { type GlobalOptions, Output } from "./output.ts";
+
+/** What a run of the command line stands in. */
+export interface Surroundings {
+  readonly io: Io;
+  /** Aborted when the user or the system asks the command to end. */
+  readonly signal: AbortSignal;
+  /** For a command that did its work and found something wrong. */
+  setExitCode(code: number): void;
+}
+
+/** What one command has at hand. */
+export class Session {
+  readonly io: Io;
+  readonly options: GlobalOptions;
+  readonly output: Output;
+  readonly signal: AbortSignal;
+  readonly surroundings: Surroundings;
+
+  constructor(surroundings: Surroundings, options: GlobalOptions) {
+    this.surroundings = surroundings;
+    this.io = surroundings.io;
+    this.signal = surroundings.signal;
+    this.options = options;
+    this.output = new Output(this.io, options);
+  }
+
+  /** The memory, made if there is none. */
+  openOrCreate(): Promise<Strata> {
+    return this.#open(false);
+  }
+
+  /** The memory that is there: a command that only looks or takes away makes no file. @throws DATABASE_NOT_FOUND */
+  openExisting(): Promise<Strata> {
+    return this.#open(true);
+  }
+
+  async #open(mustExist: boolean): Promise<Strata> {
+    const { openMemory } = await import("../engine/open-memory.ts");
+    return openMemory({ path: this.options.db, namespace: this.options.namespace, mustExist });
+  }
+}

@@ -1,0 +1,164 @@
+import { readdirSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { type ConfigOverrides, loadConfig } from "../config/config.ts";
+import type { DatabasePath } from "../config/database-path.ts";
+import type { EmbeddingModel } from "../contract/embedding-model.ts";
+import { type ErrorCode, StrataError } from "../contract/errors.ts";
+import type { DatabaseInspection } from "../storage/sqlite/inspect-database.ts";
+import { openMemory } from "./open-memory.ts";
+
+/** A file of the memory as it lies on the disk. */
+export interface FileState {
+  readonly bytes: number;
+  /** Permission bits, such as 0o600. */
+  readonly mode: number;
+}
+
+/** The database file, and what lies beside it. */
+export interface DatabaseState extends DatabasePath {
+  /** Absent: there is none yet. */
+  readonly file?: FileState;
+  /** Bytes of the write-ahead log. */
+  readonly logBytes: number;
+  /** Files of derived indexes; they are made again when they are missing. */
+  readonly snapshots: { readonly files: number; readonly bytes: number };
+  readonly inspection?: DatabaseInspection;
+}
+
+/** What the memory holds. */
+export interface Contents {
+  readonly namespace: string;
+  readonly namespaces: number;
+  readonly memories: number;
+  readonly documents: number;
+  readonly withoutVector: number;
+  /** Memories by model of their vector, in all namespaces. */
+  readonly models: Readonly<Record<string, number>>;
+}
+
+/** The built-in model, loaded and tried on a sentence. */
+export interface ModelState {
+  readonly id: string;
+  readonly dimensions: number;
+  readonly loadMs: number;
+}
+
+/** Something that stops the memory from working, or a part of it from being found. */
+export interface Problem {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** Everything a diagnosis found. A part is absent when a problem kept it from being looked at. */
+export interface Diagnosis {
+  /** Version of the running Node.js. */
+  readonly node: string;
+  readonly database?: DatabaseState;
+  readonly contents?: Contents;
+  readonly model?: ModelState;
+  /** What stops the memory from working, or a part of it from being found. Empty: all is well. */
+  readonly problems: readonly Problem[];
+  /** What works and should be changed all the same. */
+  readonly warnings: readonly string[];
+}
+
+/** Looks at the configuration, the database file and the model. Makes no file and changes none that is whole. */
+export async function diagnose(overrides: ConfigOverrides = {}): Promise<Diagnosis> {
+  const problems: Problem[] = [];
+  const database = await attempt(problems, () => inspect(overrides, problems));
+  const sound = database?.inspection?.damages.length === 0;
+  const contents = sound ? await attempt(problems, () => readContents(overrides)) : undefined;
+  const model = await attempt(problems, tryModel);
+  if (model && contents) problems.push(...foreignVectors(model, contents));
+  return {
+    node: process.versions.node,
+    ...(database && { database }),
+    ...(contents && { contents }),
+    ...(model && { model }),
+    problems,
+    warnings: database?.file ? modeWarnings(database.file) : [],
+  };
+}
+
+function foreignVectors(model: ModelState, contents: Contents): Problem[] {
+  return Object.entries(contents.models)
+    .filter(([id]) => id !== model.id)
+    .map(([id, count]) => ({
+      code: "MODEL_MISMATCH",
+      message: `${count} memories have vectors of the model ${id}: the built-in model finds them by words only.`,
+    }));
+}
+
+function modeWarnings({ mode }: FileState): string[] {
+  // Windows has no such bits.
+  if (process.platform === "win32" || (mode & 0o077) === 0) return [];
+  return [
+    `Other users of this machine have rights to the file (mode 0${mode.toString(8)}): chmod 600 takes them.`,
+  ];
+}
+
+async function attempt<T>(problems: Problem[], step: () => T | Promise<T>): Promise<T | undefined> {
+  try {
+    return await step();
+  } catch (error) {
+    if (!StrataError.isInstance(error)) throw error;
+    problems.push({ code: error.code, message: error.message });
+    return undefined;
+  }
+}
+
+async function inspect(overrides: ConfigOverrides, problems: Problem[]): Promise<DatabaseState> {
+  const { database } = loadConfig(overrides);
+  const found = statSync(database.path, { throwIfNoEntry: false });
+  const log = statSync(`${database.path}-wal`, { throwIfNoEntry: false });
+  const state = { ...database, logBytes: log?.size ?? 0, snapshots: snapshotsOf(database.path) };
+  if (!found) return state;
+  if (found.isDirectory()) {
+    problems.push({
+      code: "DATABASE_IS_DIRECTORY",
+      message: "Expected the path of a database file; got a folder. Name a file in it.",
+    });
+    return state;
+  }
+  const file = { bytes: found.size, mode: found.mode & 0o777 };
+  const { inspectDatabase } = await import("../storage/sqlite/inspect-database.ts");
+  const inspection = await attempt(problems, () => inspectDatabase(database.path));
+  for (const damage of inspection?.damages ?? [])
+    problems.push({ code: "DATABASE_CORRUPT", message: `SQLite's integrity check: ${damage}` });
+  return { ...state, file, ...(inspection && { inspection }) };
+}
+
+/** What lies beside the database under its name: index snapshots, not the log. */
+function snapshotsOf(path: string): DatabaseState["snapshots"] {
+  const folder = `${basename(path)}-index`;
+  const parent = dirname(path);
+  if (!statSync(join(parent, folder), { throwIfNoEntry: false })?.isDirectory())
+    return { files: 0, bytes: 0 };
+  const files = readdirSync(join(parent, folder), { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  const sizes = files.map(
+    (entry) => statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0,
+  );
+  return { files: files.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+}
+
+async function readContents(overrides: ConfigOverrides): Promise<Contents> {
+  await using memory = await openMemory({ ...overrides, mustExist: true });
+  const { namespaces, memories, documents, withoutVector, models } = await memory.stats({ all: true });
+  return { namespace: memory.namespace, namespaces, memories, documents, withoutVector, models };
+}
+
+async function tryModel(): Promise<ModelState> {
+  const { openBuiltinModel } = await import("../embedding/models/builtin-model.ts");
+  const started = performance.now();
+  const model: EmbeddingModel = await openBuiltinModel();
+  const { vectors } = await model.doEmbed(["The memory remembers."], { task: "document" });
+  const loadMs = performance.now() - started;
+  if (vectors[0]?.length !== model.dimensions)
+    throw new StrataError(
+      "EMBEDDING_INVALID",
+      `Expected ${model.dimensions} numbers of the built-in model, got ${vectors[0]?.length ?? "none"}. Install the package again.`,
+    );
+  return { id: model.id, dimensions: model.dimensions, loadMs };
+}
