@@ -1,6 +1,22 @@
+export type { PrefetcherOptions, PrefetchStats } from "./caching/prefetcher.ts";
+export { Prefetcher } from "./caching/prefetcher.ts";
+export {
+  type CacheSelector,
+  type QueryFunction,
+  QueryOptimizer,
+  type QueryOptimizerOptions,
+  type QueryOptions,
+  type QueryStats,
+} from "./caching/query-optimizer.ts";
 export type { Clock } from "./contract/clock.ts";
 export type { EmbedCall, EmbeddingModel, EmbeddingReply, EmbeddingTask } from "./contract/embedding-model.ts";
-export { type ErrorCode, type ErrorDetails, type ErrorKind, errorTable, StrataError } from "./contract/errors.ts";
+export {
+  type ErrorCode,
+  type ErrorDetails,
+  type ErrorKind,
+  errorTable,
+  StrataError,
+} from "./contract/errors.ts";
 export type { ChunkSource, Json, Memory, Metadata, StoredDocument } from "./contract/memory.ts";
 export type {
   CleanupResult,
@@ -29,7 +45,13 @@ export type {
 } from "./engine/ingest-options.ts";
 export { type OpenOptions, openMemory } from "./engine/open-memory.ts";
 export type { RecallOptions, SearchOptions } from "./engine/recall-options.ts";
-export type { MemoryFields, StoreItem, StoreOptions, StoreResult, UpdatePatch } from "./engine/store-options.ts";
+export type {
+  MemoryFields,
+  StoreItem,
+  StoreOptions,
+  StoreResult,
+  UpdatePatch,
+} from "./engine/store-options.ts";
 export { Strata } from "./engine/strata.ts";
 export type {
   CallOptions,
@@ -42,3 +64,11 @@ export type {
   StoreManyResult,
   UpdateOptions,
 } from "./engine/verb-options.ts";
+export type { OperationReport } from "./monitoring/operation-record.ts";
+export { PerformanceMonitor, type PerformanceMonitorOptions } from "./monitoring/performance-monitor.ts";
+export type {
+  MetricReport,
+  PerformanceReport,
+  ProcessReport,
+  SlowOperation,
+} from "./monitoring/performance-report.ts";

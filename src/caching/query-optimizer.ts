@@ -148,7 +148,7 @@ function isEmpty(value: unknown): boolean {
  * @example
  * ```ts
  * const queries = new QueryOptimizer({ ttlMs: 60_000 });
- * const user = await queries.executeQuery("user:7", (signal) => fetchUser(7, { signal }));
+ * const user = await queries.executeQuery("user:7", async () => ({ id: 7, name: "Ada" }));
  * queries.invalidateCache("user:7");
  * await queries.close();
  * ```

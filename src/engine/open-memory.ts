@@ -67,6 +67,11 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
       ]);
       return new BatchEmbedder(model ?? (await openBuiltinModel()), { clock });
     },
+    async counter() {
+      const { openBuiltinModel } = await import("../embedding/models/builtin-model.ts");
+      const builtin = await openBuiltinModel();
+      return { id: builtin.id, count: (text) => builtin.countTokens(text) };
+    },
     async retriever(embedder) {
       const { Retriever } = await import("../retrieval/retriever.ts");
       return new Retriever({ store, embedder, analyzer, clock, snapshotFolder: `${path}-index` });

@@ -1,3 +1,4 @@
+import type { TokenCounter } from "../contract/chunk.ts";
 import type { Clock } from "../contract/clock.ts";
 import type { Embedder } from "../contract/embedding-model.ts";
 import type { MemoryStore, StoredVector } from "../contract/memory-store.ts";
@@ -8,6 +9,8 @@ import { UseBuffer } from "./use-buffer.ts";
 export interface PartMakers {
   embedder(): Promise<Embedder & { close(): Promise<void> }>;
   retriever(embedder: Embedder): Promise<Retriever>;
+  /** For a model that does not count its tokens. */
+  counter(): Promise<TokenCounter>;
 }
 
 /** The rooms as one memory uses them. */
@@ -42,6 +45,13 @@ export class Parts {
         throw error;
       });
     return this.#retriever;
+  }
+
+  /** Counts tokens as the model does, or else as the built-in one would. */
+  async counter(): Promise<TokenCounter> {
+    const { model } = await this.embedder();
+    if (!model.countTokens) return this.#makers.counter();
+    return { id: model.id, count: (text) => model.countTokens!(text) };
   }
 
   /** Vectors for texts that are stored, with the model's id; null where the model knows nothing. */

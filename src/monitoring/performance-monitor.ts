@@ -1,12 +1,8 @@
-import {
-  type EventLoopUtilization,
-  type IntervalHistogram,
-  monitorEventLoopDelay,
-  performance,
-} from "node:perf_hooks";
+import { type EventLoopUtilization, monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { type Clock, systemClock } from "../contract/clock.ts";
 import { StrataError } from "../contract/errors.ts";
-import { OperationRecord, type OperationReport, otherName } from "./operation-record.ts";
+import { OperationRecord, otherName } from "./operation-record.ts";
+import type { PerformanceReport, ProcessReport, SlowOperation } from "./performance-report.ts";
 import { renderSummary } from "./summary.ts";
 
 export interface PerformanceMonitorOptions {
@@ -23,46 +19,6 @@ export interface PerformanceMonitorOptions {
   readonly onReport?: ((report: PerformanceReport) => void) | undefined;
   /** For tests. Default: the machine's time. */
   readonly clock?: Clock | undefined;
-}
-
-/** Figures of a custom metric since the start. */
-export interface MetricReport {
-  readonly count: number;
-  readonly last: number;
-  readonly min: number;
-  readonly max: number;
-  readonly average: number;
-}
-
-/** One slow operation; never what it worked on. */
-export interface SlowOperation {
-  readonly operation: string;
-  readonly durationMs: number;
-  /** Milliseconds since 1970. */
-  readonly at: number;
-}
-
-export interface ProcessReport {
-  readonly rssBytes: number;
-  readonly heapUsedBytes: number;
-  readonly externalBytes: number;
-  /** How late the event loop ran its timers, since the last reset. */
-  readonly eventLoopDelayMs: { readonly mean: number; readonly p99: number; readonly max: number };
-  /** Share 0..1 of the time since the last reset in which the event loop was busy. */
-  readonly eventLoopUtilization: number;
-}
-
-export interface PerformanceReport {
-  readonly uptimeMs: number;
-  readonly operations: Readonly<Record<string, OperationReport>>;
-  readonly metrics: Readonly<Record<string, MetricReport>>;
-  readonly errors: number;
-  /** Names counted under "other" because there are too many. */
-  readonly namesDropped: number;
-  /** Newest last; absent unless detailed. */
-  readonly slow?: readonly SlowOperation[];
-  /** Absent unless memory is tracked. */
-  readonly process?: ProcessReport;
 }
 
 /** Slow operations kept. */
@@ -96,7 +52,7 @@ function codeOf(error: unknown): string {
  * @example
  * ```ts
  * const monitor = new PerformanceMonitor();
- * const answer = await monitor.time("answer", () => model.answer(question));
+ * const sum = monitor.time("sum", () => [1, 2, 3].reduce((total, each) => total + each));
  * console.log(monitor.getSummary());
  * monitor.close();
  * ```

@@ -1,4 +1,4 @@
-import type { PerformanceReport } from "./performance-monitor.ts";
+import type { PerformanceReport } from "./performance-report.ts";
 
 const columns = ["operation", "count", "average", "P50", "P95", "P99", "max", "errors"] as const;
 
