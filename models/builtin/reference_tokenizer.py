@@ -102,7 +102,7 @@ def write_characters() -> None:
     lines = [f'  "{runs[i : i + 100]}"' for i in range(0, len(runs), 100)]
     RUNS_PATH.write_text(
         "// Made by models/builtin/reference_tokenizer.py; not written by hand.\n"
-        "/** Kinds of all code points from U+0000, run after run: the kind's digit, the length in base 36, a comma. */\n"
+        "/** Kinds of all code points in order, run by run: the kind's digit, its length in base 36, a comma. */\n"
         "export const characterRuns: string =\n" + " +\n".join(lines) + ";\n",
         encoding="utf-8",
     )
@@ -252,8 +252,13 @@ def write_fixture(data: Path | None, seed: int = 20) -> None:
     # One case a line: a change shows as the lines it changes.
     cases = ",\n".join(json.dumps(case, separators=(",", ":")) for case in fixture["cases"])
     rest = json.dumps({key: fixture[key] for key in ("blockSize", "blocks", "files")}, indent=0)
-    FIXTURE_PATH.write_text('{"cases":[\n' + cases + "\n],\n" + rest.removeprefix("{").lstrip() + "\n", encoding="utf-8")
-    print(f"{FIXTURE_PATH.relative_to(ROOT)}: {FIXTURE_PATH.stat().st_size} bytes, {len(texts)} texts, {len(digests)} files")
+    FIXTURE_PATH.write_text(
+        '{"cases":[\n' + cases + "\n],\n" + rest.removeprefix("{").lstrip() + "\n", encoding="utf-8"
+    )
+    print(
+        f"{FIXTURE_PATH.relative_to(ROOT)}: {FIXTURE_PATH.stat().st_size} bytes,"
+        f" {len(texts)} texts, {len(digests)} files"
+    )
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 // Made by models/builtin/reference_tokenizer.py; not written by hand.
-/** Kinds of all code points from U+0000, run after run: the kind's digit, the length in base 36, a comma. */
+/** Kinds of all code points in order, run by run: the kind's digit, its length in base 36, a comma. */
 export const characterRuns: string =
   "19,22,12,21,1i,21,3f,0a,37,4q,36,0q,34,1x,21,31,05,31,03,31,01,11,08,32,03,31,03,31,41j,02,43q,02,4b" +
   ",02,4b,03,4e,02,4d,03,41,07,434,06,45,02,4e,04x,134,47,07,42,05,46,01,41,01,4k,01,4e,0p,46,03,42,03," +
