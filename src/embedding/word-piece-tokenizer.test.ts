@@ -105,7 +105,10 @@ test("bytes that are no vocabulary are refused", () => {
   const refused = { name: "StrataError", code: "FILE_UNREADABLE" };
   const foreign = vocabularyBytes.slice();
   foreign[0]! ^= 1;
-  for (const bytes of [new Uint8Array(), foreign, vocabularyBytes.slice(0, 200_000)])
+  const slotsAllTaken = new Uint8Array(64);
+  slotsAllTaken.set(vocabularyBytes.subarray(0, 4));
+  slotsAllTaken.set([1, 0, 0, 0, 1, 0, 0, 0], 4);
+  for (const bytes of [new Uint8Array(), foreign, vocabularyBytes.slice(0, 200_000), slotsAllTaken])
     assert.throws(() => new WordPieceVocabulary(bytes), refused);
 });
 
