@@ -1,0 +1,182 @@
+import { stemmer } from "stemmer";
+import type { TextAnalyzer } from "../contract/text-analyzer.ts";
+import { stopWords } from "./stop-words.ts";
+
+/** One finished word of a text and where it stands, in UTF-16 units. */
+export interface AnalyzedWord {
+  /** Lower-cased and stemmed; holds no white space. */
+  readonly term: string;
+  readonly stop: boolean;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The analyzer with what the keyword index needs beyond the port. */
+export interface Analyzer extends TextAnalyzer {
+  /** Calls `visit` for each term of a text in order, stop words included. */
+  visit(text: string, visit: (term: string, stop: boolean, start: number, end: number) => void): void;
+}
+
+interface Piece {
+  readonly term: string;
+  readonly stop: boolean;
+  /** Units from the start of the raw token. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Longer runs (base64, hashes of hashes) are known by their beginning. */
+const maxTermLength = 64;
+/** A raw token longer than this is not looked up in the cache of tokens. */
+const maxCachedLength = 40;
+/** Tokens remembered with their pieces; two generations of this many are kept. */
+const cacheSize = 20_000;
+
+/** Words, and words joined as identifiers, versions, paths and contractions are. */
+const tokenPattern = /[\p{L}\p{M}\p{N}]+(?:(?:[._:\-@'’]|::|__)[\p{L}\p{M}\p{N}]+)*/gu;
+const wordPattern = /[\p{L}\p{M}\p{N}]+/gu;
+/** Scripts that put no spaces between words, in runs. */
+const unspaced =
+  /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmr}\p{sc=Mymr}ー々]+|[^\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmr}\p{sc=Mymr}ー々]+/gu;
+const unspacedStart = /^[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmr}\p{sc=Mymr}ー々]/u;
+/** Where a lower-case letter meets a capital, an acronym a word, letters digits. */
+const humps = /(?<=\p{Ll})(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/u;
+const plainWord = /^[a-z]+$/;
+const ascii = /^[\0-\x7f]*$/;
+const accents = /[\u0300-\u036f]/g;
+const contraction = /^(?:s|t|re|ve|ll|d|m)$/i;
+
+/**
+ * The one tokenizer of all keyword search: Unicode words, lower-cased, without accents, stemmed where they are
+ * English (Porter 1980); one- and two-character terms where a script has no spaces; identifiers whole, then split.
+ */
+export function createAnalyzer(): Analyzer {
+  const pieces = new TokenPieces();
+  const visit: Analyzer["visit"] = (text, callback) => {
+    tokenPattern.lastIndex = 0;
+    for (const match of text.matchAll(tokenPattern)) {
+      const at = match.index;
+      for (const piece of pieces.of(match[0])) {
+        callback(piece.term, piece.stop, at + piece.start, at + piece.end);
+      }
+    }
+  };
+  return {
+    version: "1",
+    visit,
+    terms(text) {
+      const terms: string[] = [];
+      visit(text, (term, stop) => {
+        if (!stop) terms.push(term);
+      });
+      return terms;
+    },
+  };
+}
+
+/** What each raw token is split into, remembered for the tokens seen lately. */
+class TokenPieces {
+  readonly #stops = new Set(stopWords);
+  #young = new Map<string, readonly Piece[]>();
+  #old = new Map<string, readonly Piece[]>();
+
+  of(token: string): readonly Piece[] {
+    const young = this.#young.get(token);
+    if (young) return young;
+    const old = this.#old.get(token);
+    // A copy of its own: the engine may have made it a window that keeps the whole text alive.
+    const own = token.length > 12 ? Buffer.from(token, "utf16le").toString("utf16le") : token;
+    const pieces = old ?? this.#split(own);
+    if (token.length > maxCachedLength) return pieces;
+    if (this.#young.size >= cacheSize) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(own, pieces);
+    return pieces;
+  }
+
+  #split(token: string): readonly Piece[] {
+    if (plainWord.test(token)) return [this.#word(token, token, 0, token.length)];
+    const parts = [...token.matchAll(wordPattern)];
+    let end = token.length;
+    const last = parts.at(-1)!;
+    if (parts.length > 1 && /['’]/.test(token[last.index - 1]!) && contraction.test(last[0])) {
+      // "Ada's" is Ada; "isn't" says as little as "is".
+      if (/n['’]t$/i.test(token))
+        return [{ term: fold(token.replace(/['’]/g, "")), stop: true, start: 0, end }];
+      parts.pop();
+      end = last.index - 1;
+    }
+    const pieces: Piece[] = [];
+    if (parts.length > 1) pieces.push({ term: cut(fold(token.slice(0, end))), stop: false, start: 0, end });
+    for (const part of parts) this.#part(part[0], part.index, pieces);
+    return pieces;
+  }
+
+  /** A run of letters and digits. */
+  #part(part: string, start: number, pieces: Piece[]): void {
+    if (!ascii.test(part)) {
+      for (const run of part.matchAll(unspaced)) {
+        if (unspacedStart.test(run[0])) pushBigrams(run[0], start + run.index, pieces);
+        else this.#spaced(run[0], start + run.index, pieces);
+      }
+    } else this.#spaced(part, start, pieces);
+  }
+
+  #spaced(word: string, start: number, pieces: Piece[]): void {
+    pieces.push(this.#word(word, fold(word), start, start + word.length));
+    const parts = word.split(humps);
+    if (parts.length < 2) return;
+    let at = start;
+    for (const part of parts) {
+      pieces.push(this.#word(part, fold(part), at, at + part.length));
+      at += part.length;
+    }
+  }
+
+  #word(raw: string, folded: string, start: number, end: number): Piece {
+    // "IT", "US", "WHO" are names, "it" is not.
+    const acronym = raw.length > 1 && raw.length < 4 && raw === raw.toUpperCase();
+    if (!acronym && this.#stops.has(folded)) return { term: folded, stop: true, start, end };
+    const english = folded.length > 2 && plainWord.test(folded);
+    return { term: cut(english ? stemmer(folded) : folded), stop: false, start, end };
+  }
+}
+
+function fold(word: string): string {
+  if (ascii.test(word)) return word.toLowerCase();
+  return word
+    .toLowerCase()
+    .normalize("NFKD")
+    .replace(accents, "")
+    .normalize("NFC")
+    .toLowerCase()
+    .replace(/\s/gu, "");
+}
+
+function cut(term: string): string {
+  if (term.length <= maxTermLength) return term;
+  const last = term.charCodeAt(maxTermLength - 1);
+  return term.slice(0, last >= 0xd800 && last < 0xdc00 ? maxTermLength - 1 : maxTermLength);
+}
+
+/** Each character and each two neighbours, interleaved, so that a phrase of characters stays a run of terms. */
+function pushBigrams(run: string, start: number, pieces: Piece[]): void {
+  let at = start;
+  let former: string | undefined;
+  for (const character of run) {
+    const term = fold(character);
+    if (former !== undefined) {
+      pieces.push({
+        term: former + term,
+        stop: false,
+        start: at - former.length,
+        end: at + character.length,
+      });
+    }
+    pieces.push({ term, stop: false, start: at, end: at + character.length });
+    former = term;
+    at += character.length;
+  }
+}

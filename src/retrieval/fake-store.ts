@@ -1,0 +1,140 @@
+import { StrataError } from "../contract/errors.ts";
+import type { Memory } from "../contract/memory.ts";
+import type { ChangePage, IndexRow, MemoryStore, RowFacts } from "../contract/memory-store.ts";
+import type { Scope } from "../contract/scope.ts";
+import type { Analyzer } from "./analyzer.ts";
+
+/** What a test says of a memory; the rest is filled in. */
+export type FakeMemory = Partial<Memory> & { readonly content: string; readonly vector?: number[] | null };
+
+interface Stored {
+  readonly row: number;
+  readonly memory: Memory;
+  readonly vector: Float16Array | null;
+}
+
+/** The reading half of a store, over plain maps, with a feed whose pages a test can make as small as it likes. */
+export class FakeStore {
+  pageSize = 1_000;
+  reads = 0;
+  truncatedBefore = 0;
+  readonly hidden = new Set<number>();
+  readonly #analyzer: Analyzer;
+  readonly #rows = new Map<string, Map<number, Stored>>();
+  readonly #log = new Map<string, number[]>();
+  #nextRow = 1;
+
+  constructor(analyzer: Analyzer) {
+    this.#analyzer = analyzer;
+  }
+
+  get port(): MemoryStore {
+    return this as unknown as MemoryStore;
+  }
+
+  put(namespace: string, fake: FakeMemory, row: number = this.#nextRow++): number {
+    const { vector = null, ...given } = fake;
+    const memory: Memory = {
+      id: `m${row}`,
+      namespace,
+      tier: "long_term",
+      contentHash: "",
+      importance: 0.5,
+      accessCount: 0,
+      createdAt: 0,
+      updatedAt: 0,
+      lastUsedAt: 0,
+      tags: [],
+      metadata: {},
+      pinned: false,
+      version: 1,
+      ...(vector && { model: "fake" }),
+      ...given,
+    };
+    this.#of(namespace).set(row, { row, memory, vector: vector && unit(vector) });
+    this.#changed(namespace, row);
+    return row;
+  }
+
+  remove(namespace: string, row: number): void {
+    this.#of(namespace).delete(row);
+    this.#changed(namespace, row);
+  }
+
+  /** Rows of a namespace, ascending. */
+  rows(namespace: string): Stored[] {
+    return [...this.#of(namespace).values()].sort((a, b) => a.row - b.row);
+  }
+
+  async generation({ namespace }: Scope): Promise<string> {
+    return `${this.#log.get(namespace)?.length ?? 0}`;
+  }
+
+  async changes({ namespace }: Scope, cursor: string | undefined): Promise<ChangePage> {
+    const log = this.#log.get(namespace) ?? [];
+    const from = cursor === undefined ? 0 : Number(cursor);
+    if (cursor !== undefined && from < this.truncatedBefore) {
+      throw new StrataError("FEED_TRUNCATED", "The feed begins after the cursor.");
+    }
+    const to = Math.min(log.length, from + this.pageSize);
+    const stored = this.#of(namespace);
+    const rows: IndexRow[] = [];
+    const removed: number[] = [];
+    // Each memory once, at its last change.
+    for (let at = from; at < to; at++) {
+      const row = log[at]!;
+      if (log.indexOf(row, at + 1) >= 0) continue;
+      const found = stored.get(row);
+      if (found) rows.push({ ...found.memory, row, vector: found.vector });
+      else removed.push(row);
+    }
+    return { rows, removed, cursor: `${to}`, more: to < log.length };
+  }
+
+  async facts({ namespace }: Scope, rows: readonly number[]): Promise<RowFacts[]> {
+    return rows.flatMap((row) => {
+      const found = this.hidden.has(row) ? undefined : this.#of(namespace).get(row);
+      return found ? [{ ...found.memory, row }] : [];
+    });
+  }
+
+  async read({ namespace }: Scope, rows: readonly number[]): Promise<(Memory | undefined)[]> {
+    this.reads += rows.length;
+    return rows.map((row) => (this.hidden.has(row) ? undefined : this.#of(namespace).get(row)?.memory));
+  }
+
+  async matchingRows({ namespace }: Scope, filter: { tags?: readonly string[] }): Promise<Float64Array> {
+    const matches = this.rows(namespace).filter(({ row, memory }) => {
+      return !this.hidden.has(row) && (filter.tags ?? []).every((tag) => memory.tags.includes(tag));
+    });
+    return Float64Array.from(matches, ({ row }) => row);
+  }
+
+  async phraseRows({ namespace }: Scope, terms: readonly string[]): Promise<Float64Array> {
+    const phrase = ` ${terms.join(" ")} `;
+    const matches = this.rows(namespace).filter(({ memory }) =>
+      ` ${this.#analyzer.terms(memory.content).join(" ")} `.includes(phrase),
+    );
+    return Float64Array.from(matches, ({ row }) => row);
+  }
+
+  #of(namespace: string): Map<number, Stored> {
+    let rows = this.#rows.get(namespace);
+    if (!rows) {
+      rows = new Map();
+      this.#rows.set(namespace, rows);
+    }
+    return rows;
+  }
+
+  #changed(namespace: string, row: number): void {
+    const log = this.#log.get(namespace) ?? [];
+    log.push(row);
+    this.#log.set(namespace, log);
+  }
+}
+
+function unit(values: readonly number[]): Float16Array {
+  const length = Math.hypot(...values);
+  return Float16Array.from(values, (value) => value / length);
+}

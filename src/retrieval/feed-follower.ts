@@ -1,0 +1,164 @@
+import { contextText } from "../contract/index-text.ts";
+import type { Memory } from "../contract/memory.ts";
+import type { ChangePage, IndexRow, MemoryStore } from "../contract/memory-store.ts";
+import type { Scope } from "../contract/scope.ts";
+import { kinds } from "./columns.ts";
+import type { NamespaceIndex } from "./namespace-index.ts";
+import type { TurnPlace } from "./thread-orders.ts";
+
+/** Rows of one page of the feed: some ten milliseconds of indexing. */
+const pageSize = 256;
+
+/** A memory with what its index texts are made from. */
+type IndexedMemory = Pick<IndexRow, "content" | "at" | "thread" | "speaker" | "source">;
+
+/**
+ * Brings an index to where the feed ends. One at a time for an index; when it throws, the index is to be thrown away.
+ * @throws FEED_TRUNCATED, INVALID_CURSOR
+ */
+export async function followFeed(index: NamespaceIndex, store: MemoryStore, scope: Scope): Promise<void> {
+  // Read before the feed: what is written between the two is looked for again by the next call.
+  const generation = await store.generation(scope);
+  if (index.generation === generation) return;
+  for (;;) {
+    const page = await store.changes(scope, index.cursor, pageSize);
+    await applyPage(index, store, scope, page);
+    index.cursor = page.cursor;
+    if (index.wantsSeal) index.seal();
+    if (!page.more) break;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  index.generation = generation;
+}
+
+async function applyPage(
+  index: NamespaceIndex,
+  store: MemoryStore,
+  scope: Scope,
+  page: ChangePage,
+): Promise<void> {
+  const incoming = new Map(page.rows.map((row) => [row.row, row]));
+  const gone = new Set(page.removed.filter((row) => !incoming.has(row)));
+  /** Turns indexed before whose context changes. */
+  const stale = new Set<number>();
+  for (const row of gone) takeOut(index, row, stale);
+  for (const row of page.rows) {
+    takeOut(index, row.row, stale);
+    const place = placeOf(row);
+    if (row.thread !== undefined && place) {
+      for (const later of index.orders.insert(row.thread, place)) stale.add(later);
+    }
+  }
+
+  const texts = await readTexts(index, store, scope, incoming, stale, gone);
+  for (const row of gone) index.remove(row);
+  for (const row of page.rows) {
+    const { vector, model } = row;
+    putEntry(index, row.row, row, vector, model, texts);
+  }
+  for (const row of stale) {
+    const memory = texts.get(row);
+    if (memory && !incoming.has(row) && !gone.has(row)) {
+      putEntry(index, row, memory, "kept", undefined, texts);
+    }
+  }
+}
+
+/**
+ * Texts of all turns that the page makes index anew, and of the turns before them. Turns that turn out to be
+ * invisible by now leave the index: a new index would not hold them either.
+ */
+async function readTexts(
+  index: NamespaceIndex,
+  store: MemoryStore,
+  scope: Scope,
+  incoming: ReadonlyMap<number, IndexRow>,
+  stale: Set<number>,
+  gone: Set<number>,
+): Promise<Map<number, IndexedMemory>> {
+  const texts = new Map<number, IndexedMemory>(incoming);
+  for (;;) {
+    const missing = new Set<number>();
+    const want = (row: number): void => {
+      if (!texts.has(row) && !gone.has(row)) missing.add(row);
+    };
+    for (const row of stale) {
+      if (gone.has(row)) continue;
+      want(row);
+      for (const earlier of before(index, row, incoming.get(row))) want(earlier);
+    }
+    for (const row of incoming.values()) for (const earlier of before(index, row.row, row)) want(earlier);
+    if (missing.size === 0) return texts;
+    const rows = [...missing];
+    const memories: readonly (Memory | undefined)[] = await store.read(scope, rows);
+    rows.forEach((row, i) => {
+      const memory = memories[i];
+      if (memory) texts.set(row, memory);
+      else {
+        gone.add(row);
+        takeOut(index, row, stale);
+      }
+    });
+  }
+}
+
+function putEntry(
+  index: NamespaceIndex,
+  row: number,
+  memory: IndexedMemory,
+  vector: Float16Array | null | "kept",
+  model: string | undefined,
+  texts: ReadonlyMap<number, IndexedMemory>,
+): void {
+  const kept = vector === "kept" ? index.columns.at(index.slotOf(row)) : undefined;
+  // A turn that moved since the page was read is indexed where the feed so far has put it; its move comes later.
+  const thread = kept ? index.threads.name(kept.threads) : memory.thread;
+  const at = kept ? (Number.isNaN(kept.ats) ? undefined : kept.ats) : memory.at;
+  const previous =
+    thread === undefined
+      ? []
+      : index.orders
+          .before(thread, { at: at ?? Number.NaN, row })
+          .flatMap((earlier) => texts.get(earlier) ?? []);
+  index.put({
+    row,
+    content: memory.content,
+    context: contextText(memory, previous),
+    at,
+    thread,
+    speaker: memory.speaker,
+    kind: memory.source ? kinds.chunk : thread === undefined ? kinds.note : kinds.turn,
+    vector,
+    model,
+  });
+}
+
+/** Rows before a turn in its thread, where the page or else the index says it stands. */
+function before(index: NamespaceIndex, row: number, incoming: IndexRow | undefined): number[] {
+  if (incoming) {
+    const place = placeOf(incoming);
+    return place && incoming.thread !== undefined ? index.orders.before(incoming.thread, place) : [];
+  }
+  const known = indexedPlace(index, row);
+  return known ? index.orders.before(known.thread, known.place) : [];
+}
+
+function takeOut(index: NamespaceIndex, row: number, stale: Set<number>): void {
+  const known = indexedPlace(index, row);
+  if (known) for (const later of index.orders.remove(known.thread, known.place)) stale.add(later);
+}
+
+function indexedPlace(
+  index: NamespaceIndex,
+  row: number,
+): { readonly thread: string; readonly place: TurnPlace } | undefined {
+  const slot = index.slotOf(row);
+  if (slot < 0) return undefined;
+  const { threads, ats } = index.columns.arrays;
+  const thread = index.threads.name(threads[slot]!);
+  return thread === undefined ? undefined : { thread, place: { at: ats[slot]!, row } };
+}
+
+function placeOf(row: IndexRow): TurnPlace | undefined {
+  return row.thread === undefined ? undefined : { at: row.at ?? Number.NaN, row: row.row };
+}

@@ -1,0 +1,53 @@
+import type { Signal } from "./find-candidates.ts";
+
+/** One signal over all candidates, in their order. */
+export interface FusedSignal {
+  readonly name: Signal["name"];
+  readonly weight: number;
+  /** Among its own best. */
+  readonly found: number;
+  readonly raw: Float64Array;
+  readonly normalized: Float64Array;
+}
+
+/** Candidates with what each signal says of them. */
+export interface Fusion {
+  /** Fused candidates, then those that fill a limit above them. */
+  readonly slots: Uint32Array;
+  /** How many of `slots` were fused. */
+  readonly fused: number;
+  readonly signals: readonly FusedSignal[];
+  /** Σ weight · normalized. */
+  readonly scores: Float64Array;
+}
+
+/**
+ * The union of the best `depth` by each signal, every signal scored exactly for each of them, negatives taken as 0,
+ * divided by its greatest value among them, weighted and summed. With fewer than `limit`, more follow in the order of
+ * the first signal, then of the next, none of which changes the scores of those before.
+ */
+export function fuseSignals(signals: readonly Signal[], depth: number, limit: number): Fusion {
+  const best = signals.map((signal) => signal.best(depth));
+  const members = new Set<number>();
+  for (const { slots } of best) for (const slot of slots) members.add(slot);
+  const fused = members.size;
+  if (fused < limit) {
+    for (const signal of signals) {
+      for (const slot of signal.best(limit + fused).slots) if (members.size < limit) members.add(slot);
+    }
+  }
+  const slots = Uint32Array.from(members);
+  const scores = new Float64Array(slots.length);
+  const fusedSignals = signals.map((signal, at): FusedSignal => {
+    const raw = signal.scoresOf(slots);
+    let greatest = 0;
+    for (let i = 0; i < fused; i++) greatest = Math.max(greatest, raw[i]!);
+    const normalized = new Float64Array(slots.length);
+    for (let i = 0; i < slots.length; i++) {
+      normalized[i] = greatest > 0 ? Math.min(1, Math.max(0, raw[i]!) / greatest) : 0;
+      scores[i]! += signal.weight * normalized[i]!;
+    }
+    return { name: signal.name, weight: signal.weight, found: best[at]!.slots.length, raw, normalized };
+  });
+  return { slots, fused, signals: fusedSignals, scores };
+}

@@ -1,0 +1,46 @@
+/** Numbers from 1 for names, and how many memories carry each. */
+export class NameTable {
+  readonly #names: string[];
+  readonly #uses: number[];
+  #numbers: Map<string, number> | undefined;
+
+  constructor(names: readonly string[] = [], uses: readonly number[] = []) {
+    this.#names = [...names];
+    this.#uses = [...uses];
+  }
+
+  get names(): readonly string[] {
+    return this.#names;
+  }
+
+  get uses(): readonly number[] {
+    return this.#uses;
+  }
+
+  /** Names that some memory carries. */
+  get used(): readonly string[] {
+    return this.#names.filter((_, index) => this.#uses[index]! > 0);
+  }
+
+  name(number: number): string | undefined {
+    return this.#names[number - 1];
+  }
+
+  /** One more use of a name. @returns Its number; 0 for no name. */
+  take(name: string | undefined): number {
+    if (name === undefined) return 0;
+    this.#numbers ??= new Map(this.#names.map((known, index) => [known, index + 1]));
+    let number = this.#numbers.get(name);
+    if (number === undefined) {
+      number = this.#names.push(name);
+      this.#uses.push(0);
+      this.#numbers.set(name, number);
+    }
+    this.#uses[number - 1]!++;
+    return number;
+  }
+
+  drop(number: number): void {
+    if (number > 0) this.#uses[number - 1]!--;
+  }
+}

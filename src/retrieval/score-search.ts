@@ -1,0 +1,76 @@
+import { bestSlots, type ScoredSlots } from "./best-slots.ts";
+import type { Selection } from "./find-candidates.ts";
+import {
+  addTermScores,
+  type Bm25,
+  documentFrequency,
+  inverseFrequency,
+  lengthNorms,
+} from "./keyword-scores.ts";
+import type { NamespaceIndex } from "./namespace-index.ts";
+import type { SearchUnit } from "./search-words.ts";
+
+/**
+ * Scores contents by the words searched for: those that hold all of them (1 to 2) before those that hold some
+ * (0 to 1), within each by BM25 divided by the greatest. One that lacks a beginning is not found.
+ * @returns The best slots, the share of the words' idf that each holds, and how many slots hold any.
+ */
+export function scoreSearch(
+  index: NamespaceIndex,
+  units: readonly SearchUnit[],
+  bm25: Bm25,
+  selection: Selection,
+  limit: number,
+): ScoredSlots & { readonly shares: Float64Array; readonly found: number } {
+  const size = index.columns.size;
+  const scores = new Float64Array(size);
+  const shares = new Float64Array(size);
+  const held = new Uint8Array(size);
+  const lastUnit = new Uint8Array(size);
+  const beginnings = new Uint8Array(size);
+  const beginningCount = units.filter(({ prefix }) => prefix !== undefined).length;
+  const norms = lengthNorms(index, "content", bm25);
+  let totalIdf = 0;
+  units.forEach((unit, at) => {
+    const idfs = unit.keys.map((key) =>
+      inverseFrequency(index.size, documentFrequency(index, key, "content")),
+    );
+    const unitIdf = idfs.length === 0 ? inverseFrequency(index.size, 0) : Math.min(...idfs);
+    totalIdf += unitIdf;
+    unit.keys.forEach((key, i) => {
+      addTermScores(scores, index, key, idfs[i]!, "content", norms, bm25.k1);
+      for (const { slots, counts, from, to } of index.postings.of(key)) {
+        for (let entry = from; entry < to; entry++) {
+          const slot = slots[entry]!;
+          if ((counts[entry]! & 0xff) === 0 || lastUnit[slot] === at + 1) continue;
+          lastUnit[slot] = at + 1;
+          held[slot]!++;
+          if (unit.prefix !== undefined) beginnings[slot]!++;
+          shares[slot]! += unitIdf;
+        }
+      }
+    });
+  });
+
+  let greatest = 0;
+  for (let slot = 0; slot < size; slot++) {
+    if (selection.mask[slot] !== 1 || beginnings[slot] !== beginningCount) scores[slot] = 0;
+    greatest = Math.max(greatest, scores[slot]!);
+  }
+  let found = 0;
+  for (let slot = 0; slot < size; slot++) {
+    if (!(scores[slot]! > 0)) continue;
+    found++;
+    scores[slot] = scores[slot]! / greatest + (held[slot] === units.length ? 1 : 0);
+    shares[slot] = shares[slot]! / totalIdf;
+  }
+  const best = bestSlots(
+    scores,
+    size,
+    limit,
+    index.columns.arrays.rows,
+    (slot) => slot,
+    (_, score) => score > 0,
+  );
+  return { ...best, found, shares: Float64Array.from(best.slots, (slot) => shares[slot]!) };
+}

@@ -1,0 +1,141 @@
+import type { MemoryStore } from "../contract/memory-store.ts";
+import type { Explanation, Hit, HitExplanation, Recall } from "../contract/recall.ts";
+import type { Scope } from "../contract/scope.ts";
+import type { Analyzer } from "./analyzer.ts";
+import type { StageTimer } from "./explain.ts";
+import { selectSlots } from "./find-candidates.ts";
+import type { Bm25 } from "./keyword-scores.ts";
+import type { NamespaceIndex } from "./namespace-index.ts";
+import { scoreSearch } from "./score-search.ts";
+import { findWords, readSearch, type SearchWords, unitName } from "./search-words.ts";
+
+/** How a search is made. */
+export interface ContentSearch {
+  readonly store: MemoryStore;
+  readonly scope: Scope;
+  readonly analyzer: Analyzer;
+  readonly bm25: Bm25;
+  readonly allowedRows: Float64Array | undefined;
+  readonly limit: number;
+  readonly minScore: number;
+  readonly explain: boolean;
+  /** Hash of the ranking options. */
+  readonly ranking: string;
+  readonly timer: StageTimer;
+  /** The index as it is now. */
+  current(): Promise<NamespaceIndex>;
+}
+
+interface Found {
+  readonly row: number;
+  readonly score: number;
+  /** Share 0..1 of the words' idf that the content holds. */
+  readonly share: number;
+}
+
+/** Rows a phrase may be found in; more are cut. */
+const maxPhraseRows = 1_000_000;
+const noBonuses: HitExplanation["bonuses"] = { importance: 0, recency: 0, access: 0, speaker: 0 };
+
+/** Finds memories by the words of their contents alone, never by what stands around them. */
+export async function searchContents(text: string, search: ContentSearch): Promise<Recall> {
+  const { store, scope, analyzer, limit, minScore, explain, timer } = search;
+  const phraseRows = await rowsOfPhrases(text, search);
+  timer.end("phrases");
+  const hits: Hit[] = [];
+  const seen = new Set<number>();
+  /** Results asked of the index: grows when many of them turn out to be invisible or lack a beginning. */
+  let depth = limit + 32;
+  let words: SearchWords;
+  let dropped = 0;
+  for (;;) {
+    const index = await search.current();
+    timer.end("follow");
+    words = readSearch(text, analyzer, index.postings);
+    const allowed = intersect(search.allowedRows, phraseRows);
+    const scored = scoreSearch(index, words.units, search.bm25, selectSlots(index, allowed, seen), depth);
+    const { rows } = index.columns.arrays;
+    const found = Array.from(scored.slots, (slot, at): Found => {
+      return { row: rows[slot]!, score: scored.scores[at]!, share: scored.shares[at]! };
+    });
+    timer.end("score");
+    for (let at = 0; at < found.length && hits.length < limit; at += limit) {
+      const batch = found.slice(at, at + limit);
+      const memories = await store.read(
+        scope,
+        batch.map(({ row }) => row),
+      );
+      for (const [i, { row, score, share }] of batch.entries()) {
+        if (hits.length === limit) break;
+        seen.add(row);
+        const memory = memories[i];
+        const held = memory && findWords(memory.content, words.units, analyzer);
+        if (!memory || !held?.allBeginnings || !(share >= minScore)) {
+          dropped++;
+          continue;
+        }
+        hits.push({
+          memory,
+          // A second look weighs against what was left by the first.
+          score: Math.min(score, hits.at(-1)?.score ?? score),
+          highlights: held.ranges,
+          ...(explain && { why: explained(score, share, held.names) }),
+        });
+      }
+    }
+    timer.end("read");
+    if (hits.length === limit || scored.found <= scored.slots.length) break;
+    depth *= 4;
+  }
+  if (!explain) return { hits };
+  return { hits, explanation: explanationOf(words, search, hits.length + dropped, dropped) };
+}
+
+async function rowsOfPhrases(text: string, search: ContentSearch): Promise<Float64Array | undefined> {
+  const { phrases } = readSearch(text, search.analyzer, (await search.current()).postings);
+  let rows: Float64Array | undefined;
+  for (const terms of phrases) {
+    rows = intersect(rows, await search.store.phraseRows(search.scope, terms, maxPhraseRows));
+  }
+  return rows;
+}
+
+/** Rows in both; absent stands for all. */
+function intersect(a: Float64Array | undefined, b: Float64Array | undefined): Float64Array | undefined {
+  if (!a || !b) return a ?? b;
+  const inB = new Set(b);
+  return a.filter((row) => inB.has(row));
+}
+
+function explained(score: number, share: number, matchedTerms: readonly string[]): HitExplanation {
+  return {
+    vector: { raw: 0, normalized: 0 },
+    keyword: { raw: score, normalized: share },
+    matchedTerms,
+    contextTerms: [],
+    fused: score,
+    bonuses: noBonuses,
+  };
+}
+
+function explanationOf(
+  words: SearchWords,
+  search: ContentSearch,
+  candidates: number,
+  dropped: number,
+): Explanation {
+  return {
+    mode: "keyword",
+    terms: { used: words.units.map(unitName), unknown: [] },
+    weights: { vector: 0, keyword: 1 },
+    unknownShare: 0,
+    candidates: { vector: 0, keyword: candidates, fused: candidates },
+    path: { vector: "none", keyword: "memory" },
+    dropped:
+      dropped > 0
+        ? [{ reason: "not visible any more, under minScore, or without the beginning", count: dropped }]
+        : [],
+    stages: search.timer.stages,
+    ranking: search.ranking,
+  };
+}

@@ -1,0 +1,78 @@
+import { createHash, randomUUID } from "node:crypto";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { ByteSource } from "./index-snapshot.ts";
+
+/** A folder of files, one for each namespace that has a snapshot, readable by their owner alone. */
+export class SnapshotFolder {
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Calls `use` with the namespace's file; undefined when there is none that can be read. */
+  read<T>(namespace: string, use: (source: ByteSource) => T): T | undefined {
+    let file: number;
+    try {
+      file = openSync(this.#file(namespace), "r");
+    } catch {
+      return undefined;
+    }
+    try {
+      return use({
+        size: fstatSync(file).size,
+        read: (into, offset) => {
+          let filled = 0;
+          while (filled < into.length) {
+            const count = readSync(file, into, filled, into.length - filled, offset + filled);
+            if (count === 0) return false;
+            filled += count;
+          }
+          return true;
+        },
+      });
+    } catch (error) {
+      if (isSystemError(error)) return undefined;
+      throw error;
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  /** Writes a namespace's file anew; readers see the former one or this one, whole. */
+  async write(namespace: string, pieces: Iterable<Uint8Array>): Promise<void> {
+    const target = this.#file(namespace);
+    const partial = `${target}.${randomUUID()}.partial`;
+    await mkdir(this.#path, { recursive: true, mode: 0o700 });
+    try {
+      const file = await open(partial, "wx", 0o600);
+      try {
+        for (const piece of pieces) await file.writeFile(piece);
+      } finally {
+        await file.close();
+      }
+      await rename(partial, target);
+    } catch (error) {
+      await rm(partial, { force: true });
+      throw error;
+    }
+  }
+
+  /** Removes a namespace's file, and what a dead process left of one. */
+  async remove(namespace: string): Promise<void> {
+    const name = basename(this.#file(namespace));
+    const files = await readdir(this.#path).catch(() => []);
+    for (const file of files) if (file.startsWith(name)) await rm(join(this.#path, file), { force: true });
+  }
+
+  #file(namespace: string): string {
+    const name = createHash("sha256").update(namespace).digest("hex").slice(0, 32);
+    return join(this.#path, `${name}.index`);
+  }
+}
+
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error;
+}

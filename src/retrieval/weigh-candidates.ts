@@ -1,0 +1,103 @@
+import type { RecallMode } from "../contract/recall.ts";
+import type { Analyzer } from "./analyzer.ts";
+import { vectorStates } from "./columns.ts";
+import { keywordSignal, type Signal, selectSlots, vectorSignal } from "./find-candidates.ts";
+import { type Fusion, fuseSignals } from "./fuse-signals.ts";
+import { matchedShare, matchTerms, type TermMatches } from "./match-terms.ts";
+import type { NamespaceIndex } from "./namespace-index.ts";
+import { planQuery, type QueryPlan } from "./plan-query.ts";
+import type { Candidate } from "./rank-memories.ts";
+import type { RankingOptions } from "./ranking-options.ts";
+import type { VectorMemory } from "./vector-memory.ts";
+
+/** A question as it is asked of an index. */
+export interface Question {
+  readonly text: string;
+  readonly mode: RecallMode;
+  /** Null when the model knows nothing in it, or is not asked. */
+  readonly vector: Float32Array | null;
+  /** Share 0..1 of the question's pieces the model does not know. */
+  readonly unknownShare: number;
+}
+
+/** How candidates are weighed. */
+export interface Weighing {
+  readonly analyzer: Analyzer;
+  readonly memory: VectorMemory;
+  readonly ranking: RankingOptions;
+  readonly selection: {
+    /** Rows that pass the call's filter; absent: all. */
+    readonly allowedRows: Float64Array | undefined;
+    /** Rows found to be invisible. */
+    readonly hidden: ReadonlySet<number>;
+  };
+  readonly limit: number;
+  readonly minScore: number;
+  readonly explain: boolean;
+}
+
+/** All that the index has to say to a question; the index is not needed any more. */
+export interface Weighed {
+  readonly plan: QueryPlan;
+  readonly fusion: Fusion;
+  readonly candidates: readonly Candidate[];
+  /** By place in the fusion; empty unless the call explains or has a `minScore`. */
+  readonly matches: readonly TermMatches[];
+  readonly underMinScore: number;
+  readonly otherModel: number;
+  readonly withoutVector: number;
+}
+
+/** Plans, finds and fuses, in one step that nothing interrupts: the index may change as soon as others run. */
+export function weighCandidates(index: NamespaceIndex, question: Question, weighing: Weighing): Weighed {
+  const { analyzer, memory, ranking, limit, minScore, explain } = weighing;
+  const plan = planQuery(question.text, analyzer, index, ranking.maxTerms);
+  const selection = selectSlots(index, weighing.selection.allowedRows, weighing.selection.hidden);
+  const signals: Signal[] = [];
+  const alone = question.mode !== "hybrid";
+  if (question.vector && question.mode !== "keyword") {
+    const weight = alone ? 1 : ranking.vectorWeight * (1 - question.unknownShare);
+    signals.push(vectorSignal(index, memory, question.vector, selection, weight));
+  }
+  if (question.mode !== "vector") {
+    signals.push(keywordSignal(index, plan, ranking, selection, alone ? 1 : ranking.keywordWeight));
+  }
+  const fusion = fuseSignals(signals, ranking.candidates, limit);
+  const matches = explain || minScore > 0 ? matchTerms(index, plan, fusion.slots) : [];
+
+  const { rows, speakers } = index.columns.arrays;
+  const cosines = fusion.signals.find(({ name }) => name === "vector")?.raw;
+  const candidates: Candidate[] = [];
+  let underMinScore = 0;
+  fusion.slots.forEach((slot, place) => {
+    if (minScore > 0) {
+      const likeness = Math.max(cosines?.[place] ?? 0, matchedShare(plan, matches[place]!));
+      if (!(likeness >= minScore)) {
+        underMinScore++;
+        return;
+      }
+    }
+    candidates.push({
+      row: rows[slot]!,
+      place,
+      fused: fusion.scores[place]!,
+      speakerBonus: plan.speaker > 0 && speakers[slot] === plan.speaker ? ranking.speakerBonus : 0,
+      filler: place >= fusion.fused,
+    });
+  });
+  return { plan, fusion, candidates, matches, underMinScore, ...(explain ? countVectors(index) : noCounts) };
+}
+
+const noCounts = { otherModel: 0, withoutVector: 0 };
+
+function countVectors(index: NamespaceIndex): { otherModel: number; withoutVector: number } {
+  const { vectors } = index.columns.arrays;
+  let otherModel = 0;
+  let withoutVector = 0;
+  for (let slot = 0; slot < index.columns.size; slot++) {
+    if (index.live[slot] !== 1) continue;
+    if (vectors[slot] === vectorStates.otherModel) otherModel++;
+    else if (vectors[slot] === vectorStates.none) withoutVector++;
+  }
+  return { otherModel, withoutVector };
+}
