@@ -147,7 +147,7 @@ export function kindOfText(start: string, name: string): Omit<Sniffed, "encoding
   if (bySuffix !== undefined) return { kind: bySuffix };
   const language = languageBySuffix[suffix] ?? languageByName[baseName(name).toLowerCase()];
   if (language !== undefined) return { kind: "code", language };
-  const interpreter = /^#!.*?\b(python|node|deno|bun|ruby|perl|php|lua|\w*sh)\b/.exec(start)?.[1];
+  const interpreter = /^#!.*?\b(python|node|deno|bun|ruby|perl|php|lua|\w*sh)[\d.]*\b/.exec(start)?.[1];
   if (interpreter !== undefined)
     return { kind: "code", language: languageByInterpreter[interpreter] ?? "shell" };
   if (/^(?:<!--[\s\S]*?-->\s*)?(?:<!doctype html|<html[\s>])/i.test(start)) return { kind: "html" };
@@ -162,7 +162,7 @@ export function kindOfText(start: string, name: string): Omit<Sniffed, "encoding
 }
 
 /** Lower-case suffix without its dot; "" where there is none. */
-export function suffixOf(name: string): string {
+function suffixOf(name: string): string {
   return /[^/\\]\.([^./\\]+)$/.exec(name)?.[1]?.toLowerCase() ?? "";
 }
 

@@ -133,6 +133,8 @@ class MarkdownWriter {
   #space = false;
   #lineStart = true;
   #depth = 0;
+  /** A list item's mark was written: its first paragraph goes on the same line. */
+  #atItem = false;
 
   text(value: string): void {
     for (const [index, word] of value.split(/[ \t\n\r\f]+/).entries()) {
@@ -142,17 +144,18 @@ class MarkdownWriter {
   }
 
   newLine(): void {
-    this.#owed = Math.max(this.#owed, 1);
+    if (!this.#atItem) this.#owed = Math.max(this.#owed, 1);
   }
 
   paragraph(): void {
-    this.#owed = Math.max(this.#owed, this.#depth > 0 ? 1 : 2);
+    if (!this.#atItem) this.#owed = Math.max(this.#owed, this.#depth > 0 ? 1 : 2);
   }
 
   /** One line with blank lines around it. */
   block(line: string): void {
-    this.#owed = 2;
+    this.#owed = this.#atItem ? 0 : 2;
     this.#flush();
+    this.#atItem = false;
     this.#parts.push(line);
     this.#lineStart = false;
     this.#owed = 2;
@@ -176,8 +179,9 @@ class MarkdownWriter {
   }
 
   item(): void {
-    this.newLine();
+    this.#owed = Math.max(this.#owed, 1);
     this.#flush();
+    this.#atItem = true;
     this.#parts.push(`${"  ".repeat(Math.min(8, Math.max(0, this.#depth - 1)))}- `);
     this.#space = false;
     this.#lineStart = true;
@@ -202,6 +206,7 @@ class MarkdownWriter {
     this.#parts.push(word);
     this.#space = false;
     this.#lineStart = false;
+    this.#atItem = false;
   }
 
   #flush(): void {

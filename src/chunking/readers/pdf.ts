@@ -1,7 +1,7 @@
 import { StrataError } from "../../contract/errors.ts";
 import { loadOptional } from "./optional-package.ts";
 
-export interface PdfText {
+interface PdfText {
   readonly title?: string;
   /** Pages in order, a blank line between them. */
   readonly text: string;
@@ -14,10 +14,12 @@ export interface PdfText {
  */
 export async function readPdf(bytes: Uint8Array, name: string): Promise<PdfText> {
   const pdf = await loadOptional("unpdf", "Reading PDF", () => import("unpdf"));
-  // The parser takes its buffer over, so it gets its own.
-  const document = await pdf.getDocumentProxy(bytes.slice(), { verbosity: 0 }).catch((cause: unknown) => {
-    throw pdfError(cause, name);
-  });
+  // The parser takes its buffer over, so it gets its own; a Buffer's slice would share it.
+  const document = await pdf
+    .getDocumentProxy(new Uint8Array(bytes), { verbosity: 0 })
+    .catch((cause: unknown) => {
+      throw pdfError(cause, name);
+    });
   try {
     const { text: pages } = await pdf.extractText(document, { mergePages: false });
     const text = pages

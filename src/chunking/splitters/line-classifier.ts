@@ -47,7 +47,7 @@ export function isBlank(text: string, start: number, end: number): boolean {
   return true;
 }
 
-/** White space that may be left out between chunks: Unicode's White_Space that JavaScript's `\s` knows too. */
+/** White space as JavaScript's `\s` and `trim` have it; all that may be left out between chunks. */
 export function isWhiteSpace(unit: number): boolean {
   if (unit < 0xa0) return unit === 32 || (unit >= 9 && unit <= 13);
   return (
@@ -58,6 +58,7 @@ export function isWhiteSpace(unit: number): boolean {
     unit === 0x2029 ||
     unit === 0x202f ||
     unit === 0x205f ||
-    unit === 0x1680
+    unit === 0x1680 ||
+    unit === 0xfeff
   );
 }

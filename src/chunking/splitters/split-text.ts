@@ -25,8 +25,8 @@ export interface SplitOptions {
 /** Options of a caller that has no kind to give: the document knows it. */
 export type ChunkingOptions = Omit<SplitOptions, "kind">;
 
-/** Units handed to the splitter at once, whole text or stream alike. */
-const partLength = 65_536;
+/** UTF-16 units handed to the splitter at once, whole text or stream alike: milliseconds of work. */
+export const partLength = 65_536;
 
 /**
  * Cuts a text into chunks, in order. Of each, `text.slice(start, end)` is the chunk, its tokens are at most

@@ -113,7 +113,9 @@ export class TextSplitter {
   #counted(atom: Atom, textBefore: number): CountedAtom[] {
     const space = atom.start - textBefore;
     const from = space <= countedSpace && this.#atoms.length > 0 ? textBefore : atom.start;
-    const tokens = this.#limits.counter.count(this.#scanner.slice(from, atom.end));
+    let tokens = this.#limits.counter.count(this.#scanner.slice(from, atom.end));
+    if (tokens > this.#limits.chunkTokens && from < atom.start)
+      tokens = this.#limits.counter.count(this.#scanner.slice(atom.start, atom.end));
     if (tokens <= this.#limits.chunkTokens) return [{ ...atom, tokens }];
     return this.#parts(atom, textBefore);
   }
