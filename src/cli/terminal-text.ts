@@ -14,10 +14,16 @@ export function oneLine(text: string): string {
   return printable(text.replace(/\s+/gu, " ").trim());
 }
 
-/** Columns a text takes at most: every character beyond Latin, Greek and Cyrillic is counted as a wide one. */
+/**
+ * Columns a text takes at most: every character but those of Latin, Greek, Cyrillic and common punctuation is counted
+ * as a wide one.
+ */
 export function columnsOf(text: string): number {
   let columns = 0;
-  for (const character of text) columns += character.codePointAt(0)! < 0x0530 ? 1 : 2;
+  for (const character of text) {
+    const point = character.codePointAt(0)!;
+    columns += point < 0x0530 || (point >= 0x2010 && point <= 0x2060) ? 1 : 2;
+  }
   return columns;
 }
 

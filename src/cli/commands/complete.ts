@@ -49,6 +49,7 @@ function operandsOf(words: readonly string[], options: readonly Option[]): strin
 }
 
 function takesValue(word: string | undefined, options: readonly Option[]): Option | undefined {
+  if (word === undefined) return undefined;
   return options.find((option) => option.required && (option.long === word || option.short === word));
 }
 
