@@ -152,7 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m static_model.make", description="Makes the static model's files.")
     parser.add_argument("--corpus", type=Path, required=True, help="JSON Lines of {source, text}, .gz or plain")
     parser.add_argument("--out", type=Path, required=True, help="folder for table, vocabulary and manifest")
-    parser.add_argument("--work", type=Path, help="folder for what the stages make (1 GB); default OUT/work")
+    parser.add_argument("--work", type=Path, help="folder for what the stages make (350 MB); default OUT/work")
     parser.add_argument(
         "--teacher", type=Path, help="folder with the teacher's files; default: the installed package's"
     )
