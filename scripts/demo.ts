@@ -6,6 +6,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import picocolors from "picocolors";
+import { shownDocument } from "../src/cli/document-names.ts";
 import { formatHits } from "../src/cli/format-hits.ts";
 import { formatIngest, ingestWarnings } from "../src/cli/format-ingest.ts";
 import { ProgressLine } from "../src/cli/progress-line.ts";
@@ -38,12 +39,12 @@ async function ingestSources(memory: Strata, sources: readonly string[]): Promis
       onProgress: ({ documents, chunks, bytes, uri }) =>
         line.show(
           () =>
-            `${plural(documents, "document")} · ${plural(chunks, "chunk")} · ${formatBytes(bytes)} · ${oneLine(uri)}`,
+            `${plural(documents, "document")} · ${plural(chunks, "chunk")} · ${formatBytes(bytes)} · ${shownDocument(uri, process.cwd())}`,
         ),
     })
     .finally(() => line.clear());
   const elapsedMs = performance.now() - started;
-  for (const warning of ingestWarnings(report).slice(0, failuresShown)) console.error(warning);
+  for (const warning of ingestWarnings(report, process.cwd()).slice(0, failuresShown)) console.error(warning);
   const rate = report.chunks > 0 ? `, ${formatCount(report.chunks / (elapsedMs / 1_000))} chunks/s` : "";
   console.log(`${formatIngest(report)}, in ${formatDuration(elapsedMs)}${rate}`);
 }
@@ -91,7 +92,7 @@ async function ask(memory: Strata, question: string): Promise<void> {
   const answer = await memory.recall(question, { limit: hitsShown, explain: true });
   const elapsedMs = performance.now() - started;
   console.log(`\n${style.bold(question)} ${style.dim(`answered in ${formatDuration(elapsedMs)}`)}\n`);
-  console.log(formatHits(answer, { width, full: false, style }));
+  console.log(formatHits(answer, { width, full: false, style, cwd: process.cwd() }));
 }
 
 async function demo(folder: string | undefined): Promise<void> {

@@ -10,6 +10,8 @@ export interface HitLayout {
   /** The whole text of each memory, not its beginning. */
   readonly full: boolean;
   readonly style: Style;
+  /** Paths below it are told from there. */
+  readonly cwd: string;
 }
 
 /** Lines of a memory's text shown unless all of it is wanted. */
@@ -38,10 +40,10 @@ export function formatHits({ hits, explanation }: Recall, layout: HitLayout): st
   return blocks.join("\n\n");
 }
 
-function headLine(hit: Hit, place: number, { width, style }: HitLayout): string {
+function headLine(hit: Hit, place: number, { width, style, cwd }: HitLayout): string {
   const number = `${place}.`.padEnd(3);
   const score = hit.score.toFixed(3);
-  const origin = truncate(originOf(hit.memory), width - number.length - score.length - 2);
+  const origin = truncate(originOf(hit.memory, cwd), width - number.length - score.length - 2);
   return `${number}${style.bold(style.green(score))}${origin === "" ? "" : `  ${style.bold(origin)}`}`;
 }
 

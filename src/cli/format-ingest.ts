@@ -1,5 +1,5 @@
 import type { IngestReport } from "../engine/ingest-options.ts";
-import { oneLine } from "./terminal-text.ts";
+import { shownDocument } from "./document-names.ts";
 import { formatCount, plural } from "./units.ts";
 
 /** Files named one by one in warnings; the rest are counted. */
@@ -26,11 +26,11 @@ export function formatIngest(report: IngestReport): string {
 }
 
 /** What could not be read and why, a line each. */
-export function ingestWarnings(report: IngestReport): string[] {
+export function ingestWarnings(report: IngestReport, cwd: string): string[] {
   const failed = report.documents.filter(({ error }) => error !== undefined);
   const lines = failed
     .slice(0, namedFailures)
-    .map(({ uri, error }) => `${oneLine(uri)} was not read: ${error!.message} [${error!.code}]`);
+    .map(({ uri, error }) => `${shownDocument(uri, cwd)} was not read: ${error!.message} [${error!.code}]`);
   const more = failed.length - lines.length;
   return more > 0 ? [...lines, `${plural(more, "more file was", "more files were")} not read.`] : lines;
 }

@@ -1,15 +1,16 @@
 import type { Memory } from "../contract/memory.ts";
 import type { Evicted } from "../contract/memory-store.ts";
+import { shownDocument } from "./document-names.ts";
 import type { Style } from "./output.ts";
 import { oneLine, printable, truncate } from "./terminal-text.ts";
 import { formatTime, plural } from "./units.ts";
 
 /** Where a memory comes from: its document and headings, its speaker and thread; empty for a note of its own. */
-export function originOf(memory: Memory): string {
+export function originOf(memory: Memory, cwd: string): string {
   const { source, speaker, thread } = memory;
   if (source) {
     const headings = source.headings.map(oneLine).join(" › ");
-    return `${oneLine(source.uri)}${headings === "" ? "" : ` › ${headings}`}`;
+    return `${shownDocument(source.uri, cwd)}${headings === "" ? "" : ` › ${headings}`}`;
   }
   return [speaker, thread && `in ${thread}`]
     .filter((part) => part)

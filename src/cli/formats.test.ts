@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 import picocolors from "picocolors";
 import type { Memory } from "../contract/memory.ts";
 import type { Explanation, Hit, HitExplanation } from "../contract/recall.ts";
 import type { IngestReport } from "../engine/ingest-options.ts";
+import { shownDocument } from "./document-names.ts";
 import { explainAnswer, explainHit } from "./format-explanation.ts";
 import { formatHits } from "./format-hits.ts";
 import { formatIngest, ingestWarnings } from "./format-ingest.ts";
@@ -76,7 +78,7 @@ describe("hits", () => {
   test("a hit shows its place, score, origin, text and facts", () => {
     const shown = formatHits(
       { hits: [{ memory: note, score: 0.9 }] },
-      { width: 80, full: false, style: plain },
+      { width: 80, full: false, style: plain, cwd: "/home" },
     );
     assert.equal(
       shown,
@@ -92,12 +94,14 @@ describe("hits", () => {
     const start = chunk.content.indexOf("write-ahead");
     const hit: Hit = { memory: chunk, score: 1, highlights: [{ start, end: start + 11 }] };
     const marked = { ...plain, yellow: (text: unknown) => `[${text}]` };
-    const lines = formatHits({ hits: [hit] }, { width: 60, full: false, style: marked }).split("\n");
+    const lines = formatHits({ hits: [hit] }, { width: 60, full: false, style: marked, cwd: "/home" }).split(
+      "\n",
+    );
     assert.equal(lines[0], "1. 1.000  docs/store.md › Store › Log");
     assert.match(lines[1]!, /^ {3}… \S/);
     assert.ok(lines.length <= 5);
     assert.match(lines.join(" "), /the\s+\[write-ahead\] log\./);
-    const full = formatHits({ hits: [hit] }, { width: 60, full: true, style: plain });
+    const full = formatHits({ hits: [hit] }, { width: 60, full: true, style: plain, cwd: "/home" });
     assert.equal(
       full
         .split("\n")
@@ -152,8 +156,8 @@ describe("memories", () => {
   });
 
   test("a turn's origin is its speaker and thread", () => {
-    assert.equal(originOf({ ...note, speaker: "Ada", thread: "trip" }), "Ada in trip");
-    assert.equal(originOf(note), "");
+    assert.equal(originOf({ ...note, speaker: "Ada", thread: "trip" }, "/home"), "Ada in trip");
+    assert.equal(originOf(note, "/home"), "");
   });
 
   test("what was evicted is told with its tiers", () => {
@@ -193,7 +197,7 @@ describe("ingest reports", () => {
       chunks: 0,
       error: { code: "FILE_ENCRYPTED" as const, message: "The file is encrypted." },
     }));
-    const warnings = ingestWarnings({ ...report, documents: failed, failed: 25 });
+    const warnings = ingestWarnings({ ...report, documents: failed, failed: 25 }, "/home");
     assert.equal(warnings.length, 21);
     assert.equal(warnings[0], "0.pdf was not read: The file is encrypted. [FILE_ENCRYPTED]");
     assert.equal(warnings[20], "5 more files were not read.");
@@ -221,5 +225,15 @@ describe("progress", () => {
     line.clear();
     line.clear();
     assert.equal(said, "\r\u001b[Kreading…\r\u001b[Ksecond\r\u001b[K");
+  });
+});
+
+describe("names of documents", () => {
+  test("a path below the working folder is told from there, every other one whole", () => {
+    assert.equal(shownDocument("/home/ada/docs/a.md", "/home/ada"), join("docs", "a.md"));
+    assert.equal(shownDocument("/home/adam/a.md", "/home/ada"), "/home/adam/a.md");
+    assert.equal(shownDocument("/home/ada", "/home/ada"), "/home/ada");
+    assert.equal(shownDocument("https://example.com/a", "/home"), "https://example.com/a");
+    assert.equal(shownDocument("notes.md", "/home"), "notes.md");
   });
 });

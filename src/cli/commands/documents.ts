@@ -1,10 +1,10 @@
 import type { Command } from "commander";
+import { shownDocument } from "../document-names.ts";
 import { addExamples, numberFlag } from "../flag-values.ts";
 import { documentJson } from "../json-shapes.ts";
 import { noteNothingFound } from "../nothing-found.ts";
 import type { Session } from "../session.ts";
 import { formatTable } from "../table.ts";
-import { oneLine } from "../terminal-text.ts";
 import { formatCount, formatTime } from "../units.ts";
 
 interface Flags {
@@ -33,7 +33,7 @@ const columns = [
 ];
 
 async function documents(flags: Flags, session: Session): Promise<void> {
-  const { output, signal } = session;
+  const { io, output, signal } = session;
   await using memory = await session.openExisting();
   const page = await memory.documents({ ...flags, signal });
   const next = page.cursor !== undefined && { cursor: page.cursor };
@@ -44,7 +44,7 @@ async function documents(flags: Flags, session: Session): Promise<void> {
       formatCount(document.characters),
       document.tier,
       formatTime(document.updatedAt),
-      oneLine(document.uri),
+      shownDocument(document.uri, io.cwd),
     ]);
     return formatTable(columns, rows, output.style.dim);
   });

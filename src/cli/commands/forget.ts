@@ -3,6 +3,7 @@ import { StrataError } from "../../contract/errors.ts";
 import type { FilterOptions } from "../../engine/filter-options.ts";
 import type { Strata } from "../../engine/strata.ts";
 import { confirm } from "../confirm.ts";
+import { withDocumentUri } from "../document-names.ts";
 import { addFilterFlags, type FilterFlags, filterOf } from "../filter-flags.ts";
 import { addExamples } from "../flag-values.ts";
 import type { Session } from "../session.ts";
@@ -32,11 +33,12 @@ export function declare(command: Command, session: Session): void {
 }
 
 async function forget(ids: readonly string[], flags: Flags, session: Session): Promise<void> {
-  const { output, signal } = session;
-  const which = target(ids, flags);
+  const { io, output, signal } = session;
+  const filter = target(ids, flags);
   const erase = flags.erase === true;
   await using memory = await session.openExisting();
-  if (flags.yes !== true && (erase || !Array.isArray(which))) await ask(memory, which, erase, session);
+  const which = filter === undefined ? ids : await withDocumentUri(filter, memory, io.cwd);
+  if (flags.yes !== true && (erase || filter !== undefined)) await ask(memory, which, erase, session);
   const { forgotten, run } = await memory.forget(which, { erase, signal });
   output.result(
     { forgotten, ...(run !== undefined && { run }) },
@@ -45,7 +47,8 @@ async function forget(ids: readonly string[], flags: Flags, session: Session): P
   if (forgotten === 0) output.note("Nothing matched.");
 }
 
-function target(ids: readonly string[], flags: Flags): readonly string[] | FilterOptions {
+/** The filter the flags ask for; undefined when ids are named instead. */
+function target(ids: readonly string[], flags: Flags): FilterOptions | undefined {
   const filter = filterOf(flags);
   const filtered = Object.keys(filter).length > 0;
   if (ids.length > 0 && filtered)
@@ -55,7 +58,7 @@ function target(ids: readonly string[], flags: Flags): readonly string[] | Filte
       "INVALID_ARGUMENT",
       "Expected ids or a filter such as --tags; to remove everything: strata clear NAMESPACE",
     );
-  return filtered ? filter : ids;
+  return filtered ? filter : undefined;
 }
 
 async function ask(

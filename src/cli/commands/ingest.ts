@@ -4,14 +4,13 @@ import type { Metadata } from "../../contract/memory.ts";
 import type { Tier } from "../../contract/tier.ts";
 import type { IngestOptions, IngestReport, IngestSource } from "../../engine/ingest-options.ts";
 import type { Strata } from "../../engine/strata.ts";
+import { shownDocument } from "../document-names.ts";
 import { addExamples, listFlag, metadataFlag, numberFlag } from "../flag-values.ts";
 import { formatIngest, ingestWarnings } from "../format-ingest.ts";
 import { evictionWarning } from "../format-memory.ts";
-import type { Output } from "../output.ts";
 import { ProgressLine } from "../progress-line.ts";
 import { noteTerminal } from "../read-input.ts";
 import type { Session } from "../session.ts";
-import { oneLine } from "../terminal-text.ts";
 import { formatBytes, formatCount, formatDuration, plural } from "../units.ts";
 import { watchPaths } from "../watch-paths.ts";
 
@@ -101,9 +100,9 @@ async function ingestOnce(
   session: Session,
 ): Promise<void> {
   const { output } = session;
-  const { report, elapsedMs } = await timedIngest(memory, source, options, output);
+  const { report, elapsedMs } = await timedIngest(memory, source, options, session);
   output.result(ingestJson(report, elapsedMs), () => formatIngest(report));
-  tell(report, output);
+  tell(report, session);
   if (report.chunks > 0) {
     const rate = formatCount(report.chunks / (elapsedMs / 1_000));
     output.note(`Took ${formatDuration(elapsedMs)}, ${rate} chunks/s. Ask it: strata recall "…"`);
@@ -115,13 +114,14 @@ async function ingestAgain(
   memory: Strata,
   source: IngestSource,
   options: IngestOptions,
-  { output, signal }: Session,
+  session: Session,
 ): Promise<void> {
+  const { output, signal } = session;
   try {
-    const { report, elapsedMs } = await timedIngest(memory, source, options, output);
+    const { report, elapsedMs } = await timedIngest(memory, source, options, session);
     const changed = report.added + report.replaced + report.failed + report.pruned.length > 0;
     if (changed) output.result(ingestJson(report, elapsedMs), () => formatIngest(report));
-    if (changed) tell(report, output);
+    if (changed) tell(report, session);
   } catch (error) {
     if (signal.aborted) throw error;
     output.error(error);
@@ -132,7 +132,7 @@ async function timedIngest(
   memory: Strata,
   source: IngestSource,
   options: IngestOptions,
-  output: Output,
+  { io, output }: Session,
 ): Promise<{ readonly report: IngestReport; readonly elapsedMs: number }> {
   const line = new ProgressLine(output.progress);
   const started = performance.now();
@@ -143,7 +143,7 @@ async function timedIngest(
       onProgress: ({ documents, chunks, bytes, uri }) =>
         line.show(() => {
           const rate = formatCount(chunks / Math.max(seconds(), 0.001));
-          return `${plural(documents, "document")} · ${plural(chunks, "chunk")} · ${formatBytes(bytes)} · ${rate} chunks/s · ${oneLine(uri)}`;
+          return `${plural(documents, "document")} · ${plural(chunks, "chunk")} · ${formatBytes(bytes)} · ${rate} chunks/s · ${shownDocument(uri, io.cwd)}`;
         }),
     });
     return { report, elapsedMs: seconds() * 1_000 };
@@ -156,8 +156,8 @@ function ingestJson(report: IngestReport, elapsedMs: number): object {
   return { ...report, elapsedMs: Math.round(elapsedMs) };
 }
 
-function tell(report: IngestReport, output: Output): void {
-  for (const warning of ingestWarnings(report)) output.warn(warning);
+function tell(report: IngestReport, { io, output }: Session): void {
+  for (const warning of ingestWarnings(report, io.cwd)) output.warn(warning);
   const evicted = evictionWarning(report.evicted);
   if (evicted !== undefined) output.warn(evicted);
   const skipped = Object.entries(report.skipped).filter(([, count]) => count > 0);

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { withDocumentUri } from "../document-names.ts";
 import { addFilterFlags, type FilterFlags, filterOf } from "../filter-flags.ts";
 import { addExamples, numberFlag } from "../flag-values.ts";
 import { memoryLine } from "../format-memory.ts";
@@ -25,10 +26,11 @@ export function declare(command: Command, session: Session): void {
 }
 
 async function list(flags: Flags, session: Session): Promise<void> {
-  const { output, signal } = session;
+  const { io, output, signal } = session;
   await using memory = await session.openExisting();
   const { limit, cursor } = flags;
-  const page = await memory.list({ ...filterOf(flags), limit, cursor, signal });
+  const filter = await withDocumentUri(filterOf(flags), memory, io.cwd);
+  const page = await memory.list({ ...filter, limit, cursor, signal });
   const next = page.cursor !== undefined && { cursor: page.cursor };
   output.result({ memories: page.memories.map(memoryJson), ...next }, () =>
     page.memories.map((each) => memoryLine(each, output.width, output.style)).join("\n"),

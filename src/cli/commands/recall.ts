@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import type { RecallMode } from "../../contract/recall.ts";
+import { withDocumentUri } from "../document-names.ts";
 import { addFilterFlags, type FilterFlags, filterOf } from "../filter-flags.ts";
 import { addExamples, numberFlag } from "../flag-values.ts";
 import { formatHits } from "../format-hits.ts";
@@ -35,19 +36,19 @@ export function declare(command: Command, session: Session): void {
 }
 
 async function recall(words: readonly string[], flags: Flags, session: Session): Promise<void> {
-  const { output, signal } = session;
+  const { io, output, signal } = session;
   const question = await textOf(words, session);
   await using memory = await session.openExisting();
   const { limit, minScore, mode, explain, full } = flags;
   const answer = await memory.recall(question, {
-    ...filterOf(flags),
+    ...(await withDocumentUri(filterOf(flags), memory, io.cwd)),
     limit,
     minScore,
     mode: mode as RecallMode | undefined,
     explain,
     signal,
   });
-  const layout = { width: output.width, full: full === true, style: output.style };
+  const layout = { width: output.width, full: full === true, style: output.style, cwd: io.cwd };
   output.result(recallJson(answer), () => formatHits(answer, layout));
   if (answer.hits.length === 0) await noteNothingFound(memory, output);
 }

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { withDocumentUri } from "../document-names.ts";
 import { addFilterFlags, type FilterFlags, filterOf } from "../filter-flags.ts";
 import { addExamples, numberFlag } from "../flag-values.ts";
 import { formatHits } from "../format-hits.ts";
@@ -29,12 +30,17 @@ export function declare(command: Command, session: Session): void {
 }
 
 async function search(words: readonly string[], flags: Flags, session: Session): Promise<void> {
-  const { output, signal } = session;
+  const { io, output, signal } = session;
   const text = await textOf(words, session);
   await using memory = await session.openExisting();
   const { limit, explain, full } = flags;
-  const answer = await memory.search(text, { ...filterOf(flags), limit, explain, signal });
-  const layout = { width: output.width, full: full === true, style: output.style };
+  const answer = await memory.search(text, {
+    ...(await withDocumentUri(filterOf(flags), memory, io.cwd)),
+    limit,
+    explain,
+    signal,
+  });
+  const layout = { width: output.width, full: full === true, style: output.style, cwd: io.cwd };
   output.result(recallJson(answer), () => formatHits(answer, layout));
   if (answer.hits.length === 0) await noteNothingFound(memory, output);
 }
