@@ -1,0 +1,138 @@
+import { StrataError } from "../../contract/errors.ts";
+import type { Memory } from "../../contract/memory.ts";
+import type { AddResult, Evicted, NewEntry } from "../../contract/memory-store.ts";
+import { enforceCapacity, expired } from "./capacity.ts";
+import { expiryOf, insertEntry, type Life } from "./entry-rows.ts";
+import { addWords, refreshSuccessors } from "./keyword-rows.ts";
+import {
+  distinctTags,
+  joinEntry,
+  listCell,
+  type MemoryRow,
+  memoryColumns,
+  objectCell,
+  toMemory,
+  vectorCell,
+} from "./memory-rows.ts";
+import { removeMemory } from "./removal.ts";
+import { never, tierCode, type WriteStep } from "./write-step.ts";
+
+/** Adds entries, or finds them there already, and evicts what no longer fits. */
+export function addMemories(step: WriteStep, entries: readonly NewEntry[]): AddResult {
+  const first = step.allocate(entries.length);
+  const evicted: Evicted[] = [];
+  const memories = entries.map((entry, index): AddResult["memories"][number] => {
+    const existing = findExisting(step, entry);
+    if (existing) return { memory: existing, outcome: "existing" };
+    const memory = insertMemory(step, first + index, entry);
+    if (!entry.pinned) {
+      evicted.push(...enforceCapacity(step, tierCode(entry.tier), { from: first, entry: 0 }));
+    }
+    return { memory, outcome: "stored" };
+  });
+  return { memories, evicted };
+}
+
+/** @throws ALREADY_EXISTS */
+function findExisting(step: WriteStep, entry: NewEntry): Memory | undefined {
+  const key = entry.idempotencyKey;
+  const byKey =
+    key === undefined ? undefined : claim(step, "memory_idempotency", "m.idempotency_key = ?", key);
+  if (byKey) return byKey;
+  const byId = claim(step, "memory_id", "m.id = ?", entry.id);
+  if (byId === undefined || byId.contentHash === entry.contentHash) return byId;
+  throw new StrataError(
+    "ALREADY_EXISTS",
+    "Expected a new id; a memory of other content has it. Update that memory, or store under another id.",
+    { details: { id: entry.id } },
+  );
+}
+
+/** The visible memory that has a name; an expired one gives it up. */
+function claim(step: WriteStep, index: string, condition: string, value: string): Memory | undefined {
+  const rows = step.db.all<MemoryRow>(
+    `select ${memoryColumns} from memory m indexed by ${index} ${joinEntry} where m.namespace = ? and ${condition}`,
+    step.namespace,
+    value,
+  );
+  let found: Memory | undefined;
+  for (const row of rows) {
+    const expiresAt = row[22];
+    if (expiresAt > step.now) found = toMemory(step.name, row);
+    else if (row[14] === null) removeMemory(step, row[0], expired());
+  }
+  return found;
+}
+
+function insertMemory(step: WriteStep, row: number, entry: NewEntry): Memory {
+  const createdAt = entry.createdAt ?? step.now;
+  const life: Life = {
+    tier: tierCode(entry.tier),
+    importance: entry.importance,
+    accessCount: entry.accessCount ?? 0,
+    lastUsedAt: entry.lastUsedAt ?? createdAt,
+    pinned: entry.pinned,
+  };
+  const expiresAt = expiryOf(step.context, life, life.lastUsedAt);
+  const tags = distinctTags(entry.tags);
+  const happenedAt = entry.at ?? createdAt;
+  const bytes = Buffer.byteLength(entry.content);
+  const model = entry.vector ? step.modelCode(entry.vector.model) : null;
+  insertEntry(step, row, false, life, expiresAt, tags);
+  step.db.run(
+    `insert into memory (row, namespace, entry, seq, id, content_hash, bytes, model, created_at, updated_at, at,
+       happened_at, version, thread, speaker, idempotency_key, tags, metadata, content)
+     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?)`,
+    row,
+    step.namespace,
+    row,
+    step.seq,
+    entry.id,
+    entry.contentHash,
+    bytes,
+    model,
+    createdAt,
+    createdAt,
+    entry.at ?? null,
+    happenedAt,
+    entry.thread ?? null,
+    entry.speaker ?? null,
+    entry.idempotencyKey ?? null,
+    listCell(tags),
+    objectCell(entry.metadata),
+    entry.content,
+  );
+  if (entry.vector) step.db.run("insert into vector values (?, ?, ?)", row, model, vectorCell(entry.vector));
+  addWords(step, {
+    row,
+    content: entry.content,
+    happenedAt,
+    at: entry.at,
+    thread: entry.thread,
+    speaker: entry.speaker,
+  });
+  if (entry.thread !== undefined) refreshSuccessors(step, entry.thread, { row, happenedAt });
+  step.countModel(model ?? 0, 1);
+  step.count(life.tier, { entries: life.pinned ? 0 : 1, pinned: life.pinned ? 1 : 0, memories: 1, bytes });
+  return {
+    id: entry.id,
+    namespace: step.name,
+    tier: entry.tier,
+    content: entry.content,
+    contentHash: entry.contentHash,
+    importance: life.importance,
+    accessCount: life.accessCount,
+    createdAt,
+    updatedAt: createdAt,
+    lastUsedAt: life.lastUsedAt,
+    ...(expiresAt === never ? {} : { expiresAt }),
+    ...(entry.at === undefined ? {} : { at: entry.at }),
+    ...(entry.thread === undefined ? {} : { thread: entry.thread }),
+    ...(entry.speaker === undefined ? {} : { speaker: entry.speaker }),
+    tags,
+    metadata: entry.metadata,
+    pinned: life.pinned,
+    version: 1,
+    ...(entry.vector ? { model: entry.vector.model } : {}),
+  };
+}

@@ -1,0 +1,176 @@
+import { v7 as uuidv7 } from "uuid";
+import type { Evicted } from "../../contract/memory-store.ts";
+import { fadedDay, relevance, utcDay } from "../../contract/relevance.ts";
+import { tiers } from "../../contract/tier.ts";
+import type { WaitOptions } from "./connection.ts";
+import { removeDocument, removeMemory } from "./removal.ts";
+import { type StoreContext, WriteStep } from "./write-step.ts";
+
+/** Flags turned, and entries evicted beyond what a write itself needs, in one transaction. */
+const sliceSize = 256;
+
+interface Head {
+  readonly entry: number;
+  readonly relevance: number;
+}
+
+/** What a write may not evict: numbers from `from` on, which it has just made, and one it is moving. */
+export interface Protection {
+  readonly from: number;
+  readonly entry: number;
+}
+
+export const unprotected: Protection = { from: Number.MAX_SAFE_INTEGER, entry: 0 };
+
+/** Evicts the least relevant of a tier until it is within its capacity, expired ones first. */
+export function enforceCapacity(step: WriteStep, tier: number, protection: Protection): Evicted[] {
+  const { capacity } = step.context.tiers[tiers[tier]!];
+  const evicted: Evicted[] = [];
+  if (capacity === 0 || step.entriesIn(tier) <= capacity) return evicted;
+  expireSome(step, tier, step.entriesIn(tier) - capacity, protection);
+  while (step.entriesIn(tier) > capacity) {
+    const head = leastRelevant(step, tier, protection) ?? leastRelevant(step, tier, unprotected);
+    if (!head) break;
+    evicted.push(evict(step, tier, head, capacity));
+  }
+  return evicted;
+}
+
+/** The lesser of two heads: the fresh one of lowest `k`, the faded one of lowest `b`. */
+function leastRelevant(step: WriteStep, tier: number, protection: Protection): Head | undefined {
+  const fresh = headOf(step, tier, "entry_fresh", "faded = 0", "k", protection);
+  const faded = headOf(step, tier, "entry_faded", "faded = 1", "b", protection);
+  if (!fresh || !faded) return fresh ?? faded;
+  return fresh.relevance < faded.relevance ? fresh : faded;
+}
+
+function headOf(
+  step: WriteStep,
+  tier: number,
+  index: string,
+  flag: string,
+  key: "k" | "b",
+  protection: Protection,
+): Head | undefined {
+  const row = step.db.get<[number, number, number]>(
+    `select id, b, k from entry indexed by ${index}
+     where namespace = ? and tier = ? and ${flag} and pinned = 0 and id < ? and id <> ? order by ${key}, id limit 1`,
+    step.namespace,
+    tier,
+    protection.from,
+    protection.entry,
+  );
+  if (!row) return undefined;
+  const [entry, b, k] = row;
+  return { entry, relevance: key === "k" ? k - step.offset : b };
+}
+
+function evict(step: WriteStep, tier: number, head: Head, capacity: number): Evicted {
+  const [isDocument, b, k] = step.db.get<[number, number, number]>(
+    "select document, b, k from entry where id = ?",
+    head.entry,
+  )!;
+  const value = relevance({ b, k }, step.offset);
+  const departure = {
+    run: uuidv7(),
+    kind: "evict",
+    reason: `least relevant (${value.toFixed(4)}) of a tier at its capacity of ${capacity}`,
+    undoable: true,
+  } as const;
+  const id =
+    isDocument === 1
+      ? step.db.get<[string]>("select id from document where entry = ?", head.entry)![0]
+      : step.db.get<[string]>("select id from memory where row = ?", head.entry)![0];
+  if (isDocument === 1) removeDocument(step, head.entry, departure);
+  else removeMemory(step, head.entry, departure);
+  step.evicted();
+  return { id, document: isDocument === 1, tier: tiers[tier]!, relevance: value };
+}
+
+/** Removes up to `limit` expired entries of a tier. Returns memories and entries that left. */
+export function expireSome(
+  step: WriteStep,
+  tier: number,
+  limit: number,
+  protection: Protection = unprotected,
+): { readonly memories: number; readonly entries: number } {
+  const rows = step.db.all<[number, number]>(
+    `select id, document from entry indexed by entry_expiry
+     where namespace = ? and tier = ? and expires_at < 9007199254740991 and expires_at <= ? and id < ? and id <> ?
+     order by expires_at limit ?`,
+    step.namespace,
+    tier,
+    step.now,
+    protection.from,
+    protection.entry,
+    limit,
+  );
+  let memories = 0;
+  for (const [entry, isDocument] of rows) {
+    if (isDocument === 1) memories += removeDocument(step, entry, expired());
+    else memories += removeMemory(step, entry, expired()) ? 1 : 0;
+  }
+  return { memories, entries: rows.length };
+}
+
+/** How an expired entry leaves: recorded, but not kept. */
+export function expired(): { run: string; kind: "expire"; reason: string; undoable: false } {
+  return { run: uuidv7(), kind: "expire", reason: "unused for longer than its tier keeps", undoable: false };
+}
+
+/**
+ * Makes a namespace ready for a write of the day: turns the flags of entries that faded since they were last right,
+ * in slices. Costs one short read when there is nothing to do.
+ */
+export async function refreshFlags(context: StoreContext, name: string, wait?: WaitOptions): Promise<void> {
+  const today = utcDay(context.now());
+  for (;;) {
+    const row = context.connection.get<[number]>("select faded_on from namespace where name = ?", name);
+    if (!row || row[0] >= today) return;
+    await context.connection.write(() => {
+      const step = new WriteStep(context, name);
+      const limit = fadedDay(today, context.decayRate);
+      const turned = Number.isFinite(limit) ? turnFlags(step, limit) : 0;
+      if (turned < sliceSize) {
+        step.db.run("update namespace set faded_on = max(faded_on, ?) where id = ?", today, step.namespace);
+      }
+    }, wait);
+  }
+}
+
+function turnFlags(step: WriteStep, lastFadedDay: number): number {
+  return step.db.run(
+    `update entry set faded = 1 where id in (
+       select id from entry indexed by entry_fading
+       where namespace = ? and faded = 0 and last_used_day <= ? limit ${sliceSize})`,
+    step.namespace,
+    lastFadedDay,
+  );
+}
+
+/** Brings tiers that a changed configuration made too small within their capacity, in slices. */
+export async function shrinkTiers(
+  context: StoreContext,
+  name: string,
+  wait?: WaitOptions,
+): Promise<Evicted[]> {
+  const evicted: Evicted[] = [];
+  for (let more = true; more; ) {
+    await context.connection.write(() => {
+      more = false;
+      const step = new WriteStep(context, name);
+      for (const [tier, tierName] of tiers.entries()) {
+        const { capacity } = context.tiers[tierName];
+        let left = sliceSize;
+        while (capacity > 0 && step.entriesIn(tier) > capacity && left-- > 0) {
+          const head = leastRelevant(step, tier, unprotected);
+          if (!head) break;
+          evicted.push(evict(step, tier, head, capacity));
+        }
+        if (left < 0) more = true;
+      }
+      step.finish();
+    }, wait);
+  }
+  return evicted;
+}

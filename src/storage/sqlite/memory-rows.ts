@@ -1,0 +1,183 @@
+import type { Memory, Metadata } from "../../contract/memory.ts";
+import type { StoredVector } from "../../contract/memory-store.ts";
+import { tiers } from "../../contract/tier.ts";
+import type { Connection } from "./connection.ts";
+import { never } from "./write-step.ts";
+
+/** Joins a memory `m` to what it lives by; with a check of `e.expires_at` this is what visible means. */
+export const joinEntry: string = `cross join entry e on e.id = m.entry
+  left join document d on m.chunk is not null and d.entry = m.entry`;
+
+/** Columns of a memory, in the order {@link toMemory} reads. */
+export const memoryColumns: string = `m.row, m.entry, m.id, m.content, m.content_hash, m.created_at, m.updated_at,
+  m.at, m.thread, m.speaker, m.tags, m.metadata, m.version, (select name from model where id = m.model),
+  m.chunk, m.start_offset, m.end_offset, m.headings, e.tier, e.importance, e.access_count, e.last_used_at,
+  e.expires_at, e.pinned, d.id, d.uri, d.title, d.tags, d.metadata, d.updated_at, d.version`;
+
+export type MemoryRow = readonly [
+  row: number,
+  entry: number,
+  id: string,
+  content: string,
+  contentHash: string,
+  createdAt: number,
+  updatedAt: number,
+  at: number | null,
+  thread: string | null,
+  speaker: string | null,
+  tags: string | null,
+  metadata: string | null,
+  version: number,
+  model: string | null,
+  chunk: number | null,
+  start: number | null,
+  end: number | null,
+  headings: string | null,
+  tier: number,
+  importance: number,
+  accessCount: number,
+  lastUsedAt: number,
+  expiresAt: number,
+  pinned: number,
+  documentId: string | null,
+  uri: string | null,
+  title: string | null,
+  documentTags: string | null,
+  documentMetadata: string | null,
+  documentUpdatedAt: number | null,
+  documentVersion: number | null,
+];
+
+/** A row of {@link memoryColumns} as a memory. A chunk shows its document's tags and, beneath its own, its metadata. */
+export function toMemory(namespace: string, row: MemoryRow): Memory {
+  const [, , id, content, contentHash, createdAt, updatedAt, at, thread, speaker, tags, metadata] = row;
+  const [version, model, chunk, start, end, headings, tier, importance, accessCount] = row.slice(12) as [
+    number,
+    string | null,
+    number | null,
+    number,
+    number,
+    string | null,
+    number,
+    number,
+    number,
+  ];
+  const [lastUsedAt, expiresAt, pinned] = [row[21], row[22], row[23]];
+  const [documentId, uri, title, documentTags, documentMetadata] = [
+    row[24],
+    row[25],
+    row[26],
+    row[27],
+    row[28],
+  ];
+  const isChunk = chunk !== null;
+  return {
+    id,
+    namespace,
+    tier: tiers[tier]!,
+    content,
+    contentHash,
+    importance,
+    accessCount,
+    createdAt,
+    updatedAt: isChunk ? Math.max(updatedAt, row[29] ?? 0) : updatedAt,
+    lastUsedAt,
+    ...(expiresAt === never ? {} : { expiresAt }),
+    ...(at === null ? {} : { at }),
+    ...(thread === null ? {} : { thread }),
+    ...(speaker === null ? {} : { speaker }),
+    tags: parseTags(isChunk ? documentTags : tags),
+    metadata: isChunk
+      ? { ...parseMetadata(documentMetadata), ...parseMetadata(metadata) }
+      : parseMetadata(metadata),
+    ...(isChunk
+      ? {
+          source: {
+            documentId: documentId!,
+            uri: uri!,
+            ...(title === null ? {} : { title }),
+            headings: parseTags(headings),
+            chunk,
+            start,
+            end,
+          },
+        }
+      : {}),
+    pinned: pinned === 1,
+    version: isChunk ? version + (row[30] ?? 0) : version,
+    ...(model === null ? {} : { model }),
+  };
+}
+
+export function parseTags(text: string | null): readonly string[] {
+  return text === null ? [] : JSON.parse(text);
+}
+
+export function parseMetadata(text: string | null): Metadata {
+  return text === null ? {} : JSON.parse(text);
+}
+
+/** Lists and objects are stored only when there is something in them. */
+export function listCell(values: readonly string[]): string | null {
+  return values.length === 0 ? null : JSON.stringify(values);
+}
+
+export function objectCell(value: Metadata): string | null {
+  const text = JSON.stringify(value);
+  return text === "{}" ? null : text;
+}
+
+/** Tags as they are kept: each once, in the order given. */
+export function distinctTags(tags: readonly string[]): readonly string[] {
+  return tags.length < 2 ? tags : [...new Set(tags)];
+}
+
+/** A vector as its row keeps it: float16. */
+export function vectorCell(vector: StoredVector): Uint8Array {
+  return new Uint8Array(new Float16Array(vector.values).buffer);
+}
+
+/** The float16 numbers of a blob, in memory of their own. */
+export function vectorOf(data: Uint8Array): Float16Array {
+  // SQLite's answer may start at an odd byte, and float16 views may not.
+  const aligned = data.byteOffset % 2 === 0 ? data : new Uint8Array(data);
+  return new Float16Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 2);
+}
+
+/** Number of a namespace; undefined while nothing was written to it. */
+export function namespaceCode(db: Connection, name: string): number | undefined {
+  return db.get<[number]>("select id from namespace where name = ?", name)?.[0];
+}
+
+/** Visible memories by row. */
+export function readByRows(
+  db: Connection,
+  namespace: number,
+  rows: readonly number[],
+  now: number,
+): MemoryRow[] {
+  return db.all<MemoryRow>(
+    `select ${memoryColumns} from json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
+     where m.namespace = ? and e.expires_at > ?`,
+    JSON.stringify(rows),
+    namespace,
+    now,
+  );
+}
+
+/** Visible memories by id. */
+export function readByIds(
+  db: Connection,
+  namespace: number,
+  ids: readonly string[],
+  now: number,
+): MemoryRow[] {
+  return db.all<MemoryRow>(
+    `select ${memoryColumns} from json_each(?) j
+     cross join memory m indexed by memory_id on m.namespace = ? and m.id = j.value ${joinEntry}
+     where e.expires_at > ?`,
+    JSON.stringify(ids),
+    namespace,
+    now,
+  );
+}

@@ -1,0 +1,137 @@
+import type { JournalKind } from "../../contract/memory-store.ts";
+import { documentByEntry, toDocument } from "./document-rows.ts";
+import { deleteEntry } from "./entry-rows.ts";
+import { refreshSuccessors, removeWords } from "./keyword-rows.ts";
+import { joinEntry, type MemoryRow, memoryColumns, parseTags, toMemory } from "./memory-rows.ts";
+import { never, type WriteStep } from "./write-step.ts";
+
+/** Why something leaves and what is kept of it. */
+export interface Departure {
+  readonly run: string;
+  readonly kind: Extract<JournalKind, "evict" | "expire" | "forget">;
+  readonly reason: string;
+  /** Keep what undo needs. */
+  readonly undoable: boolean;
+  /** Leave no row in the journal at all. */
+  readonly unrecorded?: boolean;
+}
+
+/** Removes one memory that lives by itself, or one chunk out of its document. */
+export function removeMemory(step: WriteStep, number: number, departure: Departure): MemoryRow | undefined {
+  const row = step.db.get<MemoryRow>(
+    `select ${memoryColumns} from memory m ${joinEntry} where m.row = ?`,
+    number,
+  );
+  if (!row) return undefined;
+  const [bytes, model, happenedAt, idempotencyKey] = step.db.get<
+    [number, number | null, number, string | null]
+  >("select bytes, model, happened_at, idempotency_key from memory where row = ?", number)!;
+  record(step, row, idempotencyKey, departure);
+  deleteMemoryRow(step, number, model);
+  step.gone(number, number);
+  step.countModel(model ?? 0, -1);
+  const [, entry, , , , , , , thread, , tags] = row;
+  const [chunk, tier, pinned] = [row[14], row[18], row[23]];
+  if (chunk === null) {
+    deleteEntry(step, entry, parseTags(tags));
+    step.count(tier, { entries: pinned ? 0 : -1, pinned: pinned ? -1 : 0, memories: -1, bytes: -bytes });
+  } else {
+    step.count(tier, { memories: -1, bytes: -bytes });
+    takeFromRevision(step, entry, bytes, model ?? 0);
+  }
+  if (thread !== null) refreshSuccessors(step, thread, { row: number, happenedAt });
+  return row;
+}
+
+function record(step: WriteStep, row: MemoryRow, idempotencyKey: string | null, departure: Departure): void {
+  if (departure.unrecorded) return;
+  let kept: { before: string; vector: Uint8Array | undefined } | undefined;
+  if (departure.undoable) {
+    const vector = step.db.get<[Uint8Array]>("select data from vector where row = ?", row[0])?.[0];
+    const memory = toMemory(step.name, row);
+    kept = {
+      before: JSON.stringify(idempotencyKey === null ? memory : { ...memory, idempotencyKey }),
+      vector,
+    };
+  }
+  step.journal({
+    run: departure.run,
+    kind: departure.kind,
+    id: row[2],
+    document: false,
+    from: row[18],
+    reason: departure.reason,
+    ...kept,
+  });
+}
+
+function takeFromRevision(step: WriteStep, revision: number, bytes: number, model: number): void {
+  step.db.run("update revision set chunks = chunks - 1, bytes = bytes - ? where id = ?", bytes, revision);
+  step.db.run("update document set chunks = chunks - 1, bytes = bytes - ? where entry = ?", bytes, revision);
+  step.db.run(
+    "update revision_model set chunks = chunks - 1 where revision = ? and model = ?",
+    revision,
+    model,
+  );
+}
+
+/** Deletes a memory's row, vector and words; its entry, figures and place in the feed are the caller's. */
+export function deleteMemoryRow(step: WriteStep, number: number, model: number | null): void {
+  removeWords(step.db, number);
+  if (model !== null) step.db.run("delete from vector where row = ?", number);
+  step.db.run("delete from memory where row = ?", number);
+}
+
+/** Removes a whole document at once for every reader; its chunks are swept later. Returns how many chunks left. */
+export function removeDocument(step: WriteStep, entry: number, departure: Departure): number {
+  const row = documentByEntry(step.db, entry);
+  if (!row) return 0;
+  const document = toDocument(step.name, row);
+  const [tier, pinned] = step.db.get<[number, number]>("select tier, pinned from entry where id = ?", entry)!;
+  const kept = departure.undoable && !departure.unrecorded;
+  retireRevision(step, entry, tier, kept ? never : 0);
+  step.count(tier, { entries: pinned ? 0 : -1, pinned: pinned ? -1 : 0, documents: -1 });
+  step.db.run("delete from document where entry = ?", entry);
+  deleteEntry(step, entry, document.tags);
+  if (!departure.unrecorded) {
+    step.journal({
+      run: departure.run,
+      kind: departure.kind,
+      id: document.id,
+      document: true,
+      from: tier,
+      reason: departure.reason,
+      ...(kept
+        ? { before: JSON.stringify(document), revision: entry, keptBytes: revisionBytes(step, entry) }
+        : {}),
+    });
+  }
+  return document.chunks;
+}
+
+/** Takes a published revision's chunks out of the figures and the feed; they are swept once `dueAt` has passed. */
+export function retireRevision(step: WriteStep, revision: number, tier: number, dueAt: number): number {
+  const [chunks, bytes] = step.db.get<[number, number]>(
+    "update revision set state = 2, due_at = ? where id = ? returning chunks, bytes",
+    dueAt,
+    revision,
+  )!;
+  step.count(tier, { memories: -chunks, bytes: -bytes });
+  const models = step.db.all<[number, number]>(
+    "select model, chunks from revision_model where revision = ?",
+    revision,
+  );
+  for (const [model, count] of models) step.countModel(model, -count);
+  const ranges = step.db.all<[number, number]>(
+    "select first, last from chunk_range where revision = ? order by first",
+    revision,
+  );
+  for (const [first, last] of ranges) step.gone(first, last);
+  return chunks;
+}
+
+/** Bytes of a retired revision kept for undo: texts, and vectors at about 512 bytes. */
+function revisionBytes(step: WriteStep, revision: number): number {
+  const row = step.db.get<[number]>("select bytes + 512 * chunks from revision where id = ?", revision);
+  return row?.[0] ?? 0;
+}

@@ -1,0 +1,519 @@
+import type { SQLOutputValue } from "node:sqlite";
+import { LRUCache } from "lru-cache";
+import { v7 as uuidv7 } from "uuid";
+import { type Clock, systemClock } from "../../contract/clock.ts";
+import { StrataError } from "../../contract/errors.ts";
+import type { Memory, StoredDocument } from "../../contract/memory.ts";
+import type {
+  AddResult,
+  ChangePage,
+  CleanupResult,
+  DocumentPage,
+  EntryPatch,
+  Evicted,
+  ForgetResult,
+  JournalPage,
+  MemoryPage,
+  MemoryStore,
+  NewChunk,
+  NewDocument,
+  NewEntry,
+  PublishResult,
+  RowFacts,
+  StagedDocument,
+  StoreCall,
+  StoredVector,
+  StoreStats,
+  UpdateResult,
+  Use,
+} from "../../contract/memory-store.ts";
+import type { MemoryFilter, Scope } from "../../contract/scope.ts";
+import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
+import { defaultTierTable, type TierTable } from "../../contract/tier.ts";
+import { decodeCursor, decodeNameCursor, encodeCursor, encodeNameCursor } from "../cursor.ts";
+import { holdsMetadata } from "../filter-match.ts";
+import { addMemories } from "./add-memories.ts";
+import { refreshFlags, shrinkTiers } from "./capacity.ts";
+import { changesAfter } from "./change-feed.ts";
+import { cleanUp } from "./clean-up.ts";
+import { type Connection, closedError } from "./connection.ts";
+import { refreshDerived } from "./derived-columns.ts";
+import { documentByUri, documentsAfter, toDocument } from "./document-rows.ts";
+import { addStagedChunks, discard, publish, stage } from "./document-staging.ts";
+import { touchEntries } from "./entry-rows.ts";
+import { clearJournal, eraseFromJournal, isWipeDue, noteWipe, wipe } from "./erasure.ts";
+import { forgetRows, wholeDocuments } from "./forget-memories.ts";
+import { readJournal } from "./journal-page.ts";
+import { phraseRows } from "./keyword-rows.ts";
+import { isOrdered, type Match, matchingPages, metadataFunction } from "./matching.ts";
+import { namespaceCode, readByIds, readByRows, toMemory, vectorOf } from "./memory-rows.ts";
+import { openDatabase } from "./open-database.ts";
+import { readFacts } from "./row-facts.ts";
+import { holdsAnything, readStats } from "./store-statistics.ts";
+import { sweepRevisions } from "./sweep.ts";
+import { updateMemory } from "./update-memory.ts";
+import { type StoreContext, WriteStep } from "./write-step.ts";
+
+/** Options of {@link openSqliteStore}. */
+export interface SqliteStoreOptions {
+  /** The one tokenizer of all keyword search. */
+  readonly analyzer: TextAnalyzer;
+  /** Default: the reference's limits. */
+  readonly tiers?: TierTable | undefined;
+  /** How much of its recency a memory loses a day; 0: nothing fades. Default 0.1. */
+  readonly decayRate?: number | undefined;
+  readonly clock?: Clock | undefined;
+  /** What an acknowledged write survives: the death of the process (default), or a power cut at the cost of a sync. */
+  readonly durability?: "process" | "power" | undefined;
+  /** How long what was forgotten or evicted is kept to undo it. Default 30 days. */
+  readonly forgetRetentionMs?: number | undefined;
+  /** Most rows of the journal; older ones leave. Default 100,000. */
+  readonly journalMaxRows?: number | undefined;
+  /** Most bytes kept to undo what was forgotten or evicted. Default 256 MiB. */
+  readonly journalMaxBytes?: number | undefined;
+  /** Default false. */
+  readonly readOnly?: boolean | undefined;
+  /** Make the file, and its folder, when there is none. Default true. */
+  readonly create?: boolean | undefined;
+  /** How long a write waits for another process's. Default 10,000. */
+  readonly lockTimeoutMs?: number | undefined;
+}
+
+const dayMs = 86_400_000;
+/** Memories read, removed or touched in one transaction. */
+const sliceSize = 256;
+/** Namespaces made ready for writing that are remembered as such. */
+const readyBound = 10_000;
+
+/**
+ * Opens the store in a file, making it when there is none.
+ * @throws DATABASE_IS_DIRECTORY, DATABASE_NOT_FOUND, NOT_A_DATABASE, DATABASE_NEWER, DATABASE_READ_ONLY,
+ * DATABASE_CORRUPT, DATABASE_BUSY, DISK_FULL, INVALID_ARGUMENT
+ */
+export async function openSqliteStore(path: string, options: SqliteStoreOptions): Promise<MemoryStore> {
+  const readOnly = options.readOnly ?? false;
+  const context = {
+    now: (options.clock ?? systemClock).now,
+    tiers: options.tiers ?? defaultTierTable,
+    decayRate: atLeast("decayRate", options.decayRate ?? 0.1, 0),
+    analyzer: options.analyzer,
+    journalLimits: {
+      retentionMs: atLeast("forgetRetentionMs", options.forgetRetentionMs ?? 30 * dayMs, 0),
+      maxRows: atLeast("journalMaxRows", options.journalMaxRows ?? 100_000, 1),
+      maxBytes: atLeast("journalMaxBytes", options.journalMaxBytes ?? 256 * 2 ** 20, 1),
+    },
+  };
+  const connection = await openDatabase(path, {
+    durability: options.durability ?? "process",
+    readOnly,
+    create: options.create ?? true,
+    lockTimeoutMs: atLeast("lockTimeoutMs", options.lockTimeoutMs ?? 10_000, 0),
+  });
+  try {
+    connection.define(metadataFunction, metadataMatches);
+    const store = new SqliteStore(path, { ...context, connection });
+    if (!readOnly) await store.prepare();
+    return store;
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+function atLeast(name: string, value: number, least: number): number {
+  if (!(value >= least)) {
+    throw new StrataError(
+      "INVALID_ARGUMENT",
+      `Expected ${name} to be a number of at least ${least}; got ${value}.`,
+    );
+  }
+  return value;
+}
+
+function metadataMatches(own: SQLOutputValue, document: SQLOutputValue, wanted: SQLOutputValue): number {
+  const parse = (cell: SQLOutputValue) => (typeof cell === "string" ? JSON.parse(cell) : {});
+  return holdsMetadata({ ...parse(document), ...parse(own) }, parse(wanted)) ? 1 : 0;
+}
+
+class SqliteStore implements MemoryStore {
+  readonly driver = "sqlite";
+  readonly #path: string;
+  readonly #context: StoreContext;
+  readonly #db: Connection;
+  /** Namespaces whose tiers were brought within this store's limits. */
+  readonly #ready = new LRUCache<string, true>({ max: readyBound });
+
+  constructor(path: string, context: StoreContext) {
+    this.#path = path;
+    this.#context = context;
+    this.#db = context.connection;
+  }
+
+  /** Brings what is derived up to this store's options, and ends what a dead process began. */
+  async prepare(): Promise<void> {
+    await refreshDerived(this.#context);
+    if (isWipeDue(this.#context)) await wipe(this.#context);
+  }
+
+  async add(scope: Scope, entries: readonly NewEntry[], call?: StoreCall): Promise<AddResult> {
+    if (entries.length === 0) return { memories: [], evicted: [] };
+    const evicted = await this.#makeReady(scope, call);
+    const result = await this.#write(scope, (step) => addMemories(step, entries), call);
+    return evicted.length === 0 ? result : { ...result, evicted: [...evicted, ...result.evicted] };
+  }
+
+  async get(scope: Scope, ids: readonly string[]): Promise<(Memory | undefined)[]> {
+    const found = new Map<string, Memory>();
+    await this.#inSlices(scope, ids, (namespace, slice, now) => {
+      for (const row of readByIds(this.#db, namespace, slice, now)) {
+        const memory = toMemory(scope.namespace, row);
+        found.set(memory.id, memory);
+      }
+    });
+    return ids.map((id) => found.get(id));
+  }
+
+  async update(
+    scope: Scope,
+    id: string,
+    patch: EntryPatch,
+    call?: StoreCall & { readonly ifVersion?: number | undefined },
+  ): Promise<UpdateResult> {
+    const evicted = await this.#makeReady(scope, call);
+    const result = await this.#write(scope, (step) => updateMemory(step, id, patch, call?.ifVersion), call);
+    return { ...result, evicted: [...evicted, ...result.evicted] };
+  }
+
+  async forget(
+    scope: Scope,
+    filter: MemoryFilter,
+    call?: StoreCall & { readonly erase?: boolean | undefined },
+  ): Promise<ForgetResult> {
+    const erase = call?.erase ?? false;
+    const namespace = namespaceCode(this.#open(), scope.namespace);
+    if (namespace === undefined) return { forgotten: 0 };
+    const run = uuidv7();
+    const rows = (await this.#matches(namespace, filter)).map(([row]) => row);
+    const forgotten = await this.#forgetRows(scope, rows, erase, run, call);
+    if (!erase) return forgotten === 0 ? { forgotten } : { forgotten, run };
+    await eraseFromJournal(this.#context, scope.namespace, namespace, filter, call);
+    if (isWipeDue(this.#context)) await wipe(this.#context, call);
+    return { forgotten };
+  }
+
+  async clear(scope: Scope, call?: StoreCall): Promise<number> {
+    const namespace = namespaceCode(this.#open(), scope.namespace);
+    if (namespace === undefined) return 0;
+    const rows = (await this.#matches(namespace, {})).map(([row]) => row);
+    const cleared = await this.#forgetRows(scope, rows, true, uuidv7(), call);
+    await cleanUp(this.#context, { dryRun: false, scope }, call);
+    await clearJournal(this.#context, namespace, call);
+    await sweepRevisions(this.#context, { namespace: scope.namespace, signal: call?.signal });
+    await this.#write(scope, noteWipe, call);
+    await wipe(this.#context, call);
+    return cleared;
+  }
+
+  async list(
+    scope: Scope,
+    filter: MemoryFilter,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Promise<MemoryPage> {
+    const before = page.cursor === undefined ? undefined : decodeCursor("list", page.cursor, 2);
+    const namespace = namespaceCode(this.#open(), scope.namespace);
+    if (namespace === undefined) return { memories: [] };
+    const place = before && ([before[0]!, before[1]!] as const);
+    const matches = await this.#listed(namespace, filter, page.limit + 1, place);
+    const shown = matches.slice(0, page.limit);
+    const memories = await this.read(
+      scope,
+      shown.map(([row]) => row),
+    );
+    const last = shown.at(-1);
+    return {
+      memories: memories.filter((memory) => memory !== undefined),
+      ...(matches.length > page.limit && last ? { cursor: encodeCursor("list", [last[1], last[0]]) } : {}),
+    };
+  }
+
+  async matchingRows(scope: Scope, filter: MemoryFilter): Promise<Float64Array> {
+    const namespace = namespaceCode(this.#open(), scope.namespace);
+    if (namespace === undefined) return new Float64Array(0);
+    const matches = await this.#matches(namespace, filter);
+    return Float64Array.from(matches, ([row]) => row).sort();
+  }
+
+  async facts(scope: Scope, rows: readonly number[]): Promise<RowFacts[]> {
+    const facts: RowFacts[] = [];
+    await this.#inSlices(scope, rows, (namespace, slice, now) => {
+      facts.push(...readFacts(this.#db, namespace, slice, now));
+    });
+    return facts;
+  }
+
+  async read(scope: Scope, rows: readonly number[]): Promise<(Memory | undefined)[]> {
+    const found = new Map<number, Memory>();
+    await this.#inSlices(scope, rows, (namespace, slice, now) => {
+      for (const row of readByRows(this.#db, namespace, slice, now)) {
+        found.set(row[0], toMemory(scope.namespace, row));
+      }
+    });
+    return rows.map((row) => found.get(row));
+  }
+
+  async vectors(scope: Scope, ids: readonly string[]): Promise<(StoredVector | null)[]> {
+    const found = new Map<string, StoredVector>();
+    await this.#inSlices(scope, ids, (namespace, slice, now) => {
+      const rows = this.#db.all<[string, string, Uint8Array]>(
+        `select m.id, o.name, v.data from json_each(?) j
+         cross join memory m indexed by memory_id on m.namespace = ? and m.id = j.value
+         cross join entry e on e.id = m.entry cross join vector v on v.row = m.row
+         cross join model o on o.id = v.model where e.expires_at > ?`,
+        JSON.stringify(slice),
+        namespace,
+        now,
+      );
+      for (const [id, model, data] of rows)
+        found.set(id, { model, values: Float32Array.from(vectorOf(data)) });
+    });
+    return ids.map((id) => found.get(id) ?? null);
+  }
+
+  async phraseRows(scope: Scope, terms: readonly string[], limit: number): Promise<Float64Array> {
+    const namespace = namespaceCode(this.#open(), scope.namespace);
+    if (namespace === undefined || terms.length === 0) return new Float64Array(0);
+    return this.#db.outside(() => Float64Array.from(phraseRows(this.#context, namespace, terms, limit)));
+  }
+
+  async touch(scope: Scope, uses: readonly Use[], call?: StoreCall): Promise<void> {
+    for (let start = 0; start < uses.length; start += sliceSize) {
+      const slice = uses.slice(start, start + sliceSize);
+      await this.#write(scope, (step) => touchEntries(step, slice), call);
+    }
+  }
+
+  async document(scope: Scope, uri: string): Promise<StoredDocument | undefined> {
+    const namespace = namespaceCode(this.#open(), scope.namespace);
+    const row = namespace === undefined ? undefined : documentByUri(this.#db, namespace, uri);
+    const isVisible = row !== undefined && row[11] > this.#context.now();
+    return isVisible ? toDocument(scope.namespace, row) : undefined;
+  }
+
+  async documents(
+    scope: Scope,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Promise<DocumentPage> {
+    const after = page.cursor === undefined ? "" : decodeNameCursor("documents", page.cursor);
+    const namespace = namespaceCode(this.#open(), scope.namespace);
+    if (namespace === undefined) return { documents: [] };
+    const rows = documentsAfter(this.#db, namespace, after, this.#context.now(), page.limit + 1);
+    const documents = rows.slice(0, page.limit).map((row) => toDocument(scope.namespace, row));
+    const last = documents.at(-1);
+    return {
+      documents,
+      ...(rows.length > page.limit && last ? { cursor: encodeNameCursor("documents", last.uri) } : {}),
+    };
+  }
+
+  async stageDocument(scope: Scope, document: NewDocument, call?: StoreCall): Promise<StagedDocument> {
+    await sweepRevisions(this.#context, { namespace: scope.namespace, signal: call?.signal });
+    return this.#write(scope, (step) => stage(step, document), call);
+  }
+
+  async addChunks(staged: StagedDocument, chunks: readonly NewChunk[], call?: StoreCall): Promise<void> {
+    await this.#write(staged, (step) => addStagedChunks(step, staged, chunks), call);
+  }
+
+  async publishDocument(staged: StagedDocument, call?: StoreCall): Promise<PublishResult> {
+    const evicted = await this.#makeReady(staged, call);
+    const result = await this.#write(staged, (step) => publish(step, staged), call);
+    // The document is published whatever becomes of this; what is left is swept by the next who stages or cleans up.
+    await sweepRevisions(this.#context, { namespace: staged.namespace }).catch(() => undefined);
+    return evicted.length === 0 ? result : { ...result, evicted: [...evicted, ...result.evicted] };
+  }
+
+  async discardDocument(staged: StagedDocument): Promise<void> {
+    await this.#write(staged, (step) => discard(step, staged));
+    await sweepRevisions(this.#context, { only: staged.revision });
+  }
+
+  async changes(scope: Scope, cursor: string | undefined, limit: number): Promise<ChangePage> {
+    return this.#db.read(() =>
+      changesAfter(this.#db, scope.namespace, cursor, Math.max(1, limit), this.#context.now()),
+    );
+  }
+
+  async generation(scope: Scope): Promise<string> {
+    const row = this.#open().get<[number]>("select seq from namespace where name = ?", scope.namespace);
+    return String(row?.[0] ?? 0);
+  }
+
+  async stats(scope?: Scope): Promise<StoreStats> {
+    return this.#db.read(() => {
+      // No namespace has the number 0: one that was never written to has empty figures.
+      const namespace = scope && (namespaceCode(this.#db, scope.namespace) ?? 0);
+      return readStats(this.#context, namespace, this.#path);
+    });
+  }
+
+  async namespaces(): Promise<string[]> {
+    return this.#open()
+      .all<[string]>(
+        `select n.name from namespace n where ${holdsAnything} order by n.name`,
+        this.#context.now(),
+      )
+      .map(([name]) => name);
+  }
+
+  async cleanup(
+    options: { readonly dryRun: boolean; readonly scope?: Scope | undefined },
+    call?: StoreCall,
+  ): Promise<CleanupResult> {
+    this.#open();
+    return cleanUp(this.#context, options, call);
+  }
+
+  async journal(
+    scope: Scope,
+    page: {
+      readonly limit: number;
+      readonly cursor?: string | undefined;
+      readonly memoryId?: string | undefined;
+    },
+  ): Promise<JournalPage> {
+    const namespace = namespaceCode(this.#open(), scope.namespace);
+    return namespace === undefined ? { entries: [] } : readJournal(this.#db, namespace, page);
+  }
+
+  async acquireLease(name: string, holder: string, ttlMs: number): Promise<boolean> {
+    const now = this.#context.now();
+    const changed = await this.#db.write(() =>
+      this.#db.run(
+        `insert into lease values (?, ?, ?) on conflict (name) do update
+         set holder = excluded.holder, until = excluded.until where holder = excluded.holder or until <= ?`,
+        name,
+        holder,
+        now + ttlMs,
+        now,
+      ),
+    );
+    return changed > 0;
+  }
+
+  async releaseLease(name: string, holder: string): Promise<void> {
+    await this.#db.write(() => this.#db.run("delete from lease where name = ? and holder = ?", name, holder));
+  }
+
+  async close(): Promise<void> {
+    this.#db.close();
+  }
+
+  #open(): Connection {
+    if (!this.#db.open) throw closedError();
+    return this.#db;
+  }
+
+  async #write<T>(
+    scope: Scope,
+    run: (step: WriteStep) => T extends PromiseLike<unknown> ? never : T,
+    call?: StoreCall,
+  ): Promise<T> {
+    return this.#db.write<T>(() => {
+      const step = new WriteStep(this.#context, scope.namespace);
+      const result = run(step);
+      step.finish();
+      return result;
+    }, call);
+  }
+
+  /** Makes a namespace ready for writes that may evict: the day's flags, and once the limits of this store's options. */
+  async #makeReady(scope: Scope, call?: StoreCall): Promise<readonly Evicted[]> {
+    this.#open();
+    await refreshFlags(this.#context, scope.namespace, call);
+    if (this.#ready.has(scope.namespace)) return [];
+    const evicted = await shrinkTiers(this.#context, scope.namespace, call);
+    this.#ready.set(scope.namespace, true);
+    return evicted;
+  }
+
+  /** Reads slices of ids or rows, leaving the event loop free between them. */
+  async #inSlices<T>(
+    scope: Scope,
+    items: readonly T[],
+    read: (namespace: number, slice: readonly T[], now: number) => void,
+  ): Promise<void> {
+    const namespace = namespaceCode(this.#open(), scope.namespace);
+    if (namespace === undefined) return;
+    for (let start = 0; start < items.length; start += sliceSize) {
+      if (start > 0) await new Promise(setImmediate);
+      const slice = items.length <= sliceSize ? items : items.slice(start, start + sliceSize);
+      await this.#db.outside(() => read(namespace, slice, this.#context.now()));
+    }
+  }
+
+  async #matches(namespace: number, filter: MemoryFilter): Promise<Match[]> {
+    const pages: Match[][] = [];
+    for (const page of matchingPages(this.#db, namespace, filter, this.#context.now())) {
+      pages.push(page);
+      await new Promise(setImmediate);
+      this.#open();
+    }
+    return pages.flat();
+  }
+
+  /** Up to `count` matches after a place in the order of lists: newest `createdAt` first, then highest row. */
+  async #listed(
+    namespace: number,
+    filter: MemoryFilter,
+    count: number,
+    place: readonly [number, number] | undefined,
+  ): Promise<Match[]> {
+    if (!isOrdered(filter)) {
+      const isAfter = ([row, createdAt]: Match) =>
+        !place || createdAt < place[0] || (createdAt === place[0] && row < place[1]);
+      const matches = (await this.#matches(namespace, filter)).filter(isAfter);
+      return matches.sort((one, other) => other[1] - one[1] || other[0] - one[0]).slice(0, count);
+    }
+    const matches: Match[] = [];
+    for (const page of matchingPages(this.#db, namespace, filter, this.#context.now(), place)) {
+      matches.push(...page);
+      if (matches.length >= count) break;
+      await new Promise(setImmediate);
+      this.#open();
+    }
+    return matches.slice(0, count);
+  }
+
+  /** Forgets rows in slices. Erased ones leave no row in the journal, and their chunks are swept at once. */
+  async #forgetRows(
+    scope: Scope,
+    rows: readonly number[],
+    erase: boolean,
+    run: string,
+    call?: StoreCall,
+  ): Promise<number> {
+    const departure = {
+      run,
+      kind: "forget",
+      reason: "forgotten on request",
+      undoable: !erase,
+      unrecorded: erase,
+    } as const;
+    if (rows.length === 0) return 0;
+    const whole = await this.#db.outside(() => wholeDocuments(this.#db, rows));
+    let forgotten = 0;
+    for (let start = 0; start < rows.length; start += sliceSize) {
+      const slice = rows.slice(start, start + sliceSize);
+      forgotten += await this.#write(
+        scope,
+        (step) => {
+          if (erase) noteWipe(step);
+          return forgetRows(step, slice, whole, departure);
+        },
+        call,
+      );
+    }
+    if (erase) await sweepRevisions(this.#context, { namespace: scope.namespace, signal: call?.signal });
+    return forgotten;
+  }
+}

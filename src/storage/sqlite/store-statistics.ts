@@ -1,0 +1,143 @@
+import { statSync } from "node:fs";
+import type { StoreStats, TierStats } from "../../contract/memory-store.ts";
+import { type Tier, tiers } from "../../contract/tier.ts";
+import type { StoreContext } from "./write-step.ts";
+
+type Sums = readonly [
+  tier: number,
+  entries: number,
+  pinned: number,
+  documents: number,
+  memories: number,
+  bytes: number,
+];
+
+/**
+ * Figures of one namespace, or of all: kept sums, less what has expired and was not removed yet. Costs as much as
+ * there are expired entries, never as much as there are memories. Must run in one read transaction.
+ */
+export function readStats(context: StoreContext, namespace: number | undefined, path: string): StoreStats {
+  const db = context.connection;
+  const only = namespace ?? null;
+  const expired = expiredSums(context, only);
+  const kept = db.all<Sums>(
+    `select tier, sum(entries), sum(pinned), sum(documents), sum(memories), sum(bytes) from tier_count
+     where ? is null or namespace = ? group by tier`,
+    only,
+    only,
+  );
+  const byTier = tiers.map((tier, code) => tierStats(context, tier, find(kept, code), find(expired, code)));
+  const models = visibleModels(context, only);
+  const total = (figure: (stats: TierStats) => number) =>
+    byTier.reduce((sum, stats) => sum + figure(stats), 0);
+  const [evicted] = db.get<[number]>(
+    "select coalesce(sum(evicted), 0) from namespace where ? is null or id = ?",
+    only,
+    only,
+  )!;
+  return {
+    tiers: Object.fromEntries(tiers.map((tier, code) => [tier, byTier[code]])) as Record<Tier, TierStats>,
+    memories: total((stats) => stats.memories),
+    documents: total((stats) => stats.documents),
+    withoutVector: models.withoutVector,
+    models: models.byName,
+    expired: expired.reduce((sum, row) => sum + row[4], 0),
+    evicted,
+    namespaces: countNamespaces(context, namespace),
+    journalRows: countJournal(context, namespace),
+    bytesOnDisk: ["", "-wal", "-shm"].reduce(
+      (sum, suffix) => sum + (statSync(`${path}${suffix}`, { throwIfNoEntry: false })?.size ?? 0),
+      0,
+    ),
+  };
+}
+
+function find(rows: readonly Sums[], tier: number): Sums {
+  return rows.find((row) => row[0] === tier) ?? [tier, 0, 0, 0, 0, 0];
+}
+
+function tierStats(context: StoreContext, tier: Tier, kept: Sums, expired: Sums): TierStats {
+  return {
+    entries: kept[1] + kept[2] - expired[1] - expired[2],
+    pinned: kept[2] - expired[2],
+    documents: kept[3] - expired[3],
+    memories: kept[4] - expired[4],
+    bytes: kept[5] - expired[5],
+    capacity: context.tiers[tier].capacity,
+    ttlSeconds: context.tiers[tier].ttlSeconds,
+  };
+}
+
+/** Expired entries as rows `x`: tier by tier, so that each is a range of the expiry index. */
+const expiredEntries = `tier_count t cross join entry x indexed by entry_expiry on x.namespace = t.namespace
+  and x.tier = t.tier and x.expires_at < 9007199254740991 and x.expires_at <= ?`;
+
+/** What has expired and is still there, by tier. */
+export function expiredSums(context: StoreContext, only: number | null): Sums[] {
+  return context.connection.all<Sums>(
+    `select x.tier, sum(1 - x.pinned), sum(x.pinned), sum(x.document),
+       sum(case x.document when 1 then d.chunks else 1 end),
+       sum(case x.document when 1 then d.bytes else m.bytes end)
+     from ${expiredEntries}
+     left join document d on x.document = 1 and d.entry = x.id
+     left join memory m on x.document = 0 and m.row = x.id
+     where ? is null or t.namespace = ? group by x.tier`,
+    context.now(),
+    only,
+    only,
+  );
+}
+
+function visibleModels(
+  context: StoreContext,
+  only: number | null,
+): { readonly withoutVector: number; readonly byName: Record<string, number> } {
+  const db = context.connection;
+  const counts = new Map(
+    db.all<[number, number]>(
+      "select model, sum(memories) from model_count where ? is null or namespace = ? group by model",
+      only,
+      only,
+    ),
+  );
+  const expired = db.all<[number, number]>(
+    `select coalesce(r.model, m.model, 0) as code, sum(case x.document when 1 then coalesce(r.chunks, 0) else 1 end)
+     from ${expiredEntries}
+     left join revision_model r on x.document = 1 and r.revision = x.id
+     left join memory m on x.document = 0 and m.row = x.id
+     where ? is null or t.namespace = ? group by code`,
+    context.now(),
+    only,
+    only,
+  );
+  for (const [model, memories] of expired) counts.set(model, (counts.get(model) ?? 0) - memories);
+  const names = db.all<[number, string]>("select id, name from model");
+  const byName: Record<string, number> = {};
+  for (const [code, name] of names) {
+    const memories = counts.get(code) ?? 0;
+    if (memories > 0) byName[name] = memories;
+  }
+  return { withoutVector: counts.get(0) ?? 0, byName };
+}
+
+/** A namespace that holds something visible. */
+export const holdsAnything = "exists (select 1 from entry e where e.namespace = n.id and e.expires_at > ?)";
+
+function countNamespaces(context: StoreContext, namespace: number | undefined): number {
+  const [count] = context.connection.get<[number]>(
+    `select count(*) from namespace n where (? is null or n.id = ?) and ${holdsAnything}`,
+    namespace ?? null,
+    namespace ?? null,
+    context.now(),
+  )!;
+  return count;
+}
+
+function countJournal(context: StoreContext, namespace: number | undefined): number {
+  const db = context.connection;
+  const [rows] =
+    namespace === undefined
+      ? db.get<[number]>("select journal_rows from counter where id = 1")!
+      : db.get<[number]>("select count(*) from journal where namespace = ?", namespace)!;
+  return rows;
+}
