@@ -18,7 +18,7 @@ export class FakeStore {
   pageSize = 1_000;
   reads = 0;
   truncatedBefore = 0;
-  readonly hidden = new Set<number>();
+  readonly hidden: Set<number> = new Set();
   readonly #analyzer: Analyzer;
   readonly #rows = new Map<string, Map<number, Stored>>();
   readonly #log = new Map<string, number[]>();

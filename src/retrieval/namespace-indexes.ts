@@ -17,6 +17,10 @@ interface Entry {
   index: NamespaceIndex | undefined;
   /** Ends when the last step asked for so far has; steps of one namespace never overlap. */
   turn: Promise<void>;
+  /** Steps under way or waiting; an index is dropped only when there are none. */
+  steps: number;
+  /** Of the index, when it was last followed. */
+  bytes: number;
 }
 
 export interface NamespaceIndexesOptions {
@@ -32,16 +36,21 @@ export class NamespaceIndexes {
   readonly #options: NamespaceIndexesOptions;
   /** Least recently used first. */
   readonly #entries = new Map<string, Entry>();
-  dropped = 0;
+  #bytes = 0;
+  #dropped = 0;
 
   constructor(options: NamespaceIndexesOptions) {
     this.#options = options;
   }
 
+  /** Of all indexes together. */
   get bytes(): number {
-    let bytes = 0;
-    for (const { index } of this.#entries.values()) bytes += index?.bytes ?? 0;
-    return bytes;
+    return this.#bytes;
+  }
+
+  /** Indexes dropped so far to keep within the bound. */
+  get dropped(): number {
+    return this.#dropped;
   }
 
   get namespaces(): number {
@@ -93,16 +102,26 @@ export class NamespaceIndexes {
 
   #entry(namespace: string): Entry {
     const known = this.#entries.get(namespace);
-    const entry = known ?? { index: undefined, turn: Promise.resolve() };
+    const entry = known ?? { index: undefined, turn: Promise.resolve(), steps: 0, bytes: 0 };
     if (known) this.#entries.delete(namespace);
     this.#entries.set(namespace, entry);
     return entry;
   }
 
   #step(entry: Entry, step: () => Promise<void>): Promise<void> {
-    const running = entry.turn.then(step);
+    entry.steps++;
+    const running = entry.turn.then(step).finally(() => {
+      entry.steps--;
+      this.#weigh(entry);
+    });
     entry.turn = running.catch(() => {});
     return running;
+  }
+
+  #weigh(entry: Entry): void {
+    const bytes = entry.index?.bytes ?? 0;
+    this.#bytes += bytes - entry.bytes;
+    entry.bytes = bytes;
   }
 
   async #follow(entry: Entry, scope: Scope): Promise<void> {
@@ -158,18 +177,17 @@ export class NamespaceIndexes {
   #drop(entry: Entry): void {
     entry.index?.release();
     entry.index = undefined;
+    this.#weigh(entry);
   }
 
-  /** Drops what was used longest ago until the rest fits; the one in use stays. */
+  /** Drops what was used longest ago until the rest fits; what is in use stays. */
   #dropSurplus(inUse: Entry): void {
-    let { bytes } = this;
     for (const [namespace, entry] of this.#entries) {
-      if (bytes <= this.#options.maxBytes) return;
-      if (entry === inUse || !entry.index) continue;
-      bytes -= entry.index.bytes;
+      if (this.#bytes <= this.#options.maxBytes) return;
+      if (entry === inUse || entry.steps > 0) continue;
       this.#drop(entry);
       this.#entries.delete(namespace);
-      this.dropped++;
+      this.#dropped++;
     }
   }
 }

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { compileKernel } from "../../scripts/compile-kernel.ts";
+import { dotKernel } from "./kernels/dot-kernel.ts";
+import { strideOf, VectorMemory } from "./vector-memory.ts";
+
+test("a scan gives the dot products of the query with every row", () => {
+  const memory = new VectorMemory();
+  const rows = memory.allocate(2 * strideOf(3) * 2);
+  const halves = new Float16Array(16);
+  halves.set([1, 0, 0]);
+  halves.set([0.5, -0.5, 0.25], 8);
+  memory.view(rows).set(new Uint8Array(halves.buffer));
+  assert.deepEqual([...memory.scanAll(Float32Array.of(1, 2, 4), rows, 2)], [1, 0.5]);
+  assert.deepEqual(
+    [...memory.scanSome(Float32Array.of(1, 2, 4), rows, Uint32Array.of(1, 0, 1))],
+    [0.5, 1, 0.5],
+  );
+});
+
+test("scans agree with plain arithmetic for every finite float16 and any number of dimensions", () => {
+  const half = fc.integer({ min: 0, max: 0xffff }).filter((bits) => (bits & 0x7c00) < 0x7400);
+  const scan = fc.integer({ min: 1, max: 40 }).chain((dimensions) =>
+    fc.record({
+      query: fc.array(fc.float({ min: -1, max: 1, noNaN: true }), {
+        minLength: dimensions,
+        maxLength: dimensions,
+      }),
+      rows: fc.array(fc.array(half, { minLength: dimensions, maxLength: dimensions }), { maxLength: 5 }),
+    }),
+  );
+  const memory = new VectorMemory();
+  fc.assert(
+    fc.property(scan, ({ query, rows }) => {
+      const stride = strideOf(query.length);
+      const block = memory.allocate(rows.length * stride * 2);
+      const bits = new Uint16Array(rows.length * stride);
+      rows.forEach((row, at) => {
+        bits.set(row, at * stride);
+      });
+      memory.view(block).set(new Uint8Array(bits.buffer));
+      const scores = [...memory.scanAll(Float32Array.from(query), block, rows.length)];
+      const slots = Uint32Array.from(rows, (_, at) => at);
+      assert.deepEqual([...memory.scanSome(Float32Array.from(query), block, slots)], scores);
+      rows.forEach((row, at) => {
+        const values = new Float16Array(Uint16Array.from(row).buffer);
+        let exact = 0;
+        let size = 0;
+        values.forEach((value, i) => {
+          exact += value * query[i]!;
+          size += Math.abs(value * query[i]!);
+        });
+        assert.ok(Math.abs(scores[at]! - exact) <= size * 1e-5 + 1e-30);
+      });
+      memory.release(block);
+    }),
+  );
+});
+
+test("blocks never overlap, and what is given back is used again", () => {
+  const step = fc.oneof(fc.record({ take: fc.nat(200_000) }), fc.record({ give: fc.nat(20) }));
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const memory = new VectorMemory();
+      const held: ReturnType<VectorMemory["allocate"]>[] = [];
+      for (const each of steps) {
+        if ("take" in each) held.push(memory.allocate(each.take));
+        else if (held.length > 0) memory.release(held.splice(each.give % held.length, 1)[0]!);
+      }
+      const ordered = held.toSorted((a, b) => a.offset - b.offset);
+      ordered.forEach((block, at) => {
+        const next = ordered[at + 1];
+        assert.ok(block.offset + block.bytes <= (next ? next.offset : memory.bytes));
+      });
+      for (const block of held) memory.release(block);
+      const { bytes } = memory;
+      memory.allocate(bytes - 16);
+      assert.equal(memory.bytes, bytes);
+    }),
+  );
+});
+
+test("the kernel that is shipped is what its source compiles to", async () => {
+  assert.equal(await compileKernel(), dotKernel);
+});
