@@ -17,6 +17,11 @@ export interface FunctionModelOptions {
   readonly dimensions?: number | undefined;
   /** Most texts a call may carry. Default 256. */
   readonly maxBatchSize?: number | undefined;
+  /**
+   * A text has the same vector as query and as document. Default: true for a function that takes the texts alone and so
+   * cannot tell.
+   */
+  readonly symmetric?: boolean | undefined;
 }
 
 const defaultMaxBatchSize = 256;
@@ -31,8 +36,7 @@ export function modelOf(
     id: options.id ?? "function",
     dimensions: options.dimensions ?? 0,
     maxBatchSize: options.maxBatchSize ?? defaultMaxBatchSize,
-    // A function that does not take the call cannot tell a query from a document.
-    symmetric: source.length < 2,
+    symmetric: options.symmetric ?? source.length === 1,
     async doEmbed(texts, call) {
       const values = await source(texts, call);
       return { vectors: Array.isArray(values) ? values.map(toVector) : (values as never) };
