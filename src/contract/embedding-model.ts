@@ -48,8 +48,8 @@ export interface Embedder {
   readonly model: Pick<EmbeddingModel, "id" | "dimensions" | "maxTokens" | "countTokens">;
   /**
    * Vectors of the texts, in order; null where the model knows nothing.
-   * @throws EMBEDDING_FAILED, EMBEDDING_INVALID, EMBEDDING_TIMEOUT, EMBEDDING_RATE_LIMITED, QUEUE_FULL,
-   *   BUDGET_EXCEEDED, CLOSED
+   * @throws EMBEDDING_FAILED, EMBEDDING_INVALID, EMBEDDING_TIMEOUT, EMBEDDING_RATE_LIMITED, EMBEDDING_UNAVAILABLE,
+   *   QUEUE_FULL, BUDGET_EXCEEDED, CLOSED
    */
   embed(texts: readonly string[], call: EmbedCall): Promise<EmbeddingReply>;
 }

@@ -54,6 +54,7 @@ export type ErrorCode =
   | "EMBEDDING_INVALID"
   | "EMBEDDING_TIMEOUT"
   | "EMBEDDING_RATE_LIMITED"
+  | "EMBEDDING_UNAVAILABLE"
   | "MODEL_NOT_FOUND"
   | "QUEUE_FULL"
   | "BUDGET_EXCEEDED";
@@ -113,6 +114,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorKind>> = {
   EMBEDDING_INVALID: kind(7, 502, "The embedding model's answer has the wrong length, dimension or numbers."),
   EMBEDDING_TIMEOUT: kind(7, 504, "The embedding model did not answer within the deadline.", true),
   EMBEDDING_RATE_LIMITED: kind(7, 429, "The embedding service refused the rate of calls.", true),
+  EMBEDDING_UNAVAILABLE: kind(7, 503, "The embedding service could not be reached or broke off.", true),
   MODEL_NOT_FOUND: kind(7, 404, "The model or one of its files is missing."),
 
   QUEUE_FULL: kind(8, 503, "The bounded queue has no room.", true),
