@@ -170,6 +170,21 @@ test("a stale snapshot is followed up from where it stands", async () => {
   assert.ok(!readFileSync(file()).includes("word9999"));
 });
 
+test("the snapshot of a database that was replaced by another is not used", async () => {
+  writeFileSync(file(), whole);
+  const other = new FakeStore(analyzer);
+  for (let i = 0; i < size + 10; i++) {
+    other.put("home", { id: `other${i}`, content: `other${i}`, vector: [1, 1, 1, 1] });
+  }
+  const { model } = { model: { id: "fake", dimensions: 4 } };
+  const embedder: Embedder = { model, embed: async (texts) => ({ vectors: texts.map(() => null) }) };
+  const moved = new Retriever({ store: other.port, embedder, analyzer, snapshotFolder: folder });
+  assert.equal((await moved.search(home, "word7")).hits.length, 0);
+  assert.equal((await moved.search(home, "other7")).hits.length, 1);
+  await moved.close();
+  writeFileSync(file(), whole);
+});
+
 test("a forgotten snapshot is gone, and what is written later holds nothing of what was erased", async () => {
   const row = store.put("home", { content: "secretword", speaker: "Secretspeaker", thread: "secretthread" });
   const again = retriever();

@@ -13,6 +13,9 @@ export interface SnapshotIdentity {
   readonly dimensions: number;
 }
 
+/** Some memories by row, id and time of creation, that tell whether the rows still are of the same store. */
+export type SnapshotProof = readonly (readonly [row: number, id: string, createdAt: number])[];
+
 /** Where bytes come from. */
 export interface ByteSource {
   readonly size: number;
@@ -22,6 +25,7 @@ export interface ByteSource {
 
 interface Header extends SnapshotIdentity {
   readonly cursor: string;
+  readonly proof: SnapshotProof;
   readonly threads: { readonly names: readonly string[]; readonly uses: readonly number[] };
   readonly speakers: { readonly names: readonly string[]; readonly uses: readonly number[] };
   readonly totals: KindTotals[];
@@ -50,6 +54,7 @@ const sliceBytes = 1 << 20;
 export function* encodeSnapshot(
   index: NamespaceIndex,
   identity: SnapshotIdentity,
+  proof: SnapshotProof,
   memory: VectorMemory,
 ): Generator<Uint8Array> {
   const sections: { name: string; array: SectionArray }[] = [
@@ -59,6 +64,7 @@ export function* encodeSnapshot(
   const header: Header = {
     ...identity,
     cursor: index.cursor ?? "",
+    proof,
     threads: { names: index.threads.names, uses: index.threads.uses },
     speakers: { names: index.speakers.names, uses: index.speakers.uses },
     totals: index.totals,
@@ -94,7 +100,7 @@ export function decodeSnapshot(
   source: ByteSource,
   identity: SnapshotIdentity,
   memory: VectorMemory,
-): IndexParts | undefined {
+): (IndexParts & { readonly proof: SnapshotProof }) | undefined {
   const start = new Uint8Array(prologueBytes);
   if (!source.read(start, 0)) return undefined;
   const prologue = new DataView(start.buffer);
@@ -129,7 +135,11 @@ export function decodeSnapshot(
   return partsOf(header, bytes, vectors);
 }
 
-function partsOf(header: Header, bytes: Uint8Array<ArrayBuffer>, vectors: Block): IndexParts {
+function partsOf(
+  header: Header,
+  bytes: Uint8Array<ArrayBuffer>,
+  vectors: Block,
+): IndexParts & { readonly proof: SnapshotProof } {
   const arrays = new Map<string, SectionArray>();
   let at = 0;
   for (const { name, type, length } of header.sections) {
@@ -141,6 +151,7 @@ function partsOf(header: Header, bytes: Uint8Array<ArrayBuffer>, vectors: Block)
   const postings = Object.fromEntries(postingNames.map((name) => [name, arrays.get(`postings.${name}`)!]));
   return {
     cursor: header.cursor,
+    proof: header.proof,
     columns: new Columns(columns as unknown as ColumnArrays),
     postings: new Postings(postings as unknown as Postings["sealed"]),
     vectors,

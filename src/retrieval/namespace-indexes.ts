@@ -2,7 +2,12 @@ import { StrataError } from "../contract/errors.ts";
 import type { MemoryStore } from "../contract/memory-store.ts";
 import type { Scope } from "../contract/scope.ts";
 import { followFeed } from "./feed-follower.ts";
-import { decodeSnapshot, encodeSnapshot, type SnapshotIdentity } from "./index-snapshot.ts";
+import {
+  decodeSnapshot,
+  encodeSnapshot,
+  type SnapshotIdentity,
+  type SnapshotProof,
+} from "./index-snapshot.ts";
 import { type IndexSurroundings, NamespaceIndex } from "./namespace-index.ts";
 import type { SnapshotFolder } from "./snapshot-folder.ts";
 
@@ -12,6 +17,9 @@ const snapshotSize = 2_000;
 const staleShare = 0.25;
 /** The same when the process is about to close, where nobody waits. */
 const staleShareAtClose = 0.02;
+
+/** Memories by which a snapshot is told to be of this store. */
+const proofSize = 16;
 
 interface Entry {
   index: NamespaceIndex | undefined;
@@ -128,7 +136,7 @@ export class NamespaceIndexes {
     const { store, surroundings } = this.#options;
     try {
       if (!entry.index) {
-        entry.index = this.#load(scope) ?? new NamespaceIndex(surroundings);
+        entry.index = (await this.#load(scope)) ?? new NamespaceIndex(surroundings);
       }
       const fresh = entry.index.generation === undefined;
       await followFeed(entry.index, store, scope);
@@ -153,12 +161,38 @@ export class NamespaceIndexes {
     };
   }
 
-  #load(scope: Scope): NamespaceIndex | undefined {
-    const { snapshots, surroundings } = this.#options;
+  async #load(scope: Scope): Promise<NamespaceIndex | undefined> {
+    const { snapshots, store, surroundings } = this.#options;
     const parts = snapshots?.read(scope.namespace, (source) =>
       decodeSnapshot(source, this.#identity(scope), surroundings.memory),
     );
-    return parts && new NamespaceIndex(surroundings, parts);
+    if (!parts) return undefined;
+    const index = new NamespaceIndex(surroundings, parts);
+    const rows = parts.proof.map(([row]) => row);
+    const memories = await store.read(scope, rows);
+    let same = 0;
+    let different = 0;
+    memories.forEach((memory, at) => {
+      const [, id, createdAt] = parts.proof[at]!;
+      if (memory?.id === id && memory.createdAt === createdAt) same++;
+      else if (memory) different++;
+    });
+    if (same > 0 && different === 0) return index;
+    // Another database stands where the one stood that this was made from.
+    index.release();
+    return undefined;
+  }
+
+  async #proof(scope: Scope, index: NamespaceIndex): Promise<SnapshotProof> {
+    const { rows } = index.columns.arrays;
+    const step = Math.max(1, Math.floor(index.size / proofSize));
+    const chosen: number[] = [];
+    for (let slot = index.size - 1; slot >= 0 && chosen.length < proofSize; slot -= step)
+      chosen.push(rows[slot]!);
+    const memories = await this.#options.store.read(scope, chosen);
+    return memories.flatMap((memory, at) =>
+      memory ? [[chosen[at]!, memory.id, memory.createdAt] as const] : [],
+    );
   }
 
   async #save(entry: Entry, scope: Scope): Promise<void> {
@@ -168,7 +202,9 @@ export class NamespaceIndexes {
     const { index } = entry;
     if (!index || index.size < snapshotSize) return;
     if (!index.isSealed) index.seal();
-    await snapshots.write(scope.namespace, encodeSnapshot(index, this.#identity(scope), surroundings.memory));
+    const proof = await this.#proof(scope, index);
+    const pieces = encodeSnapshot(index, this.#identity(scope), proof, surroundings.memory);
+    await snapshots.write(scope.namespace, pieces);
     index.unsaved = 0;
     // What was erased while it was written must not stay in it.
     if ((await store.generation(scope)) !== index.generation) await snapshots.remove(scope.namespace);

@@ -222,6 +222,16 @@ test("fewer hits are the beginning of more, above the number of candidates too",
   );
 });
 
+test("of memories that score the same the newer comes first, and stays when there is room for one", async () => {
+  const { store, retriever } = setUp({ ranking: { candidates: 2 } });
+  const rows = [1, 2, 3, 4].map(() => put(store, "tea"));
+  const found = await retriever.recall(home, "tea", { limit: 4 });
+  assert.deepEqual(
+    found.hits.map(({ memory }) => memory.id),
+    rows.map((row) => `m${row}`).reverse(),
+  );
+});
+
 test("adding to one namespace leaves another's scores identical to the bit", async () => {
   const { store, retriever } = setUp();
   for (const text of ["Ada drinks tea", "tea is grown in hills", "the owl hunts"]) put(store, text);
