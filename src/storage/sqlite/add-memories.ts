@@ -4,16 +4,7 @@ import type { AddResult, Evicted, NewEntry } from "../../contract/memory-store.t
 import { enforceCapacity, expired } from "./capacity.ts";
 import { expiryOf, insertEntry, type Life } from "./entry-rows.ts";
 import { addWords, refreshSuccessors } from "./keyword-rows.ts";
-import {
-  distinctTags,
-  joinEntry,
-  listCell,
-  type MemoryRow,
-  memoryColumns,
-  objectCell,
-  toMemory,
-  vectorCell,
-} from "./memory-rows.ts";
+import { distinctTags, listCell, objectCell, readByRows, toMemory, vectorCell } from "./memory-rows.ts";
 import { removeMemory } from "./removal.ts";
 import { never, tierCode, type WriteStep } from "./write-step.ts";
 
@@ -33,13 +24,16 @@ export function addMemories(step: WriteStep, entries: readonly NewEntry[]): AddR
   return { memories, evicted };
 }
 
+const rowsById = "select row from memory indexed by memory_id where namespace = ? and id = ?";
+const rowsByKey =
+  "select row from memory indexed by memory_idempotency where namespace = ? and idempotency_key = ?";
+
 /** @throws ALREADY_EXISTS */
 function findExisting(step: WriteStep, entry: NewEntry): Memory | undefined {
   const key = entry.idempotencyKey;
-  const byKey =
-    key === undefined ? undefined : claim(step, "memory_idempotency", "m.idempotency_key = ?", key);
+  const byKey = key === undefined ? undefined : claim(step, rowsByKey, key);
   if (byKey) return byKey;
-  const byId = claim(step, "memory_id", "m.id = ?", entry.id);
+  const byId = claim(step, rowsById, entry.id);
   if (byId === undefined || byId.contentHash === entry.contentHash) return byId;
   throw new StrataError(
     "ALREADY_EXISTS",
@@ -49,19 +43,19 @@ function findExisting(step: WriteStep, entry: NewEntry): Memory | undefined {
 }
 
 /** The visible memory that has a name; an expired one gives it up. */
-function claim(step: WriteStep, index: string, condition: string, value: string): Memory | undefined {
-  const rows = step.db.all<MemoryRow>(
-    `select ${memoryColumns} from memory m indexed by ${index} ${joinEntry} where m.namespace = ? and ${condition}`,
-    step.namespace,
-    value,
-  );
-  let found: Memory | undefined;
-  for (const row of rows) {
-    const expiresAt = row[22];
-    if (expiresAt > step.now) found = toMemory(step.name, row);
-    else if (row[14] === null) removeMemory(step, row[0], expired());
-  }
-  return found;
+function claim(step: WriteStep, sql: string, value: string): Memory | undefined {
+  const rows = step.db.all<[number]>(sql, step.namespace, value).map(([row]) => row);
+  if (rows.length === 0) return undefined;
+  const visible = readByRows(step.db, step.namespace, rows, step.now)[0];
+  if (visible) return toMemory(step.name, visible);
+  for (const row of rows) expireRow(step, row);
+  return undefined;
+}
+
+/** Removes a memory that has expired; chunks leave with their document. */
+function expireRow(step: WriteStep, row: number): void {
+  const isOwn = step.db.get<[number]>("select chunk is null from memory where row = ?", row)?.[0] === 1;
+  if (isOwn) removeMemory(step, row, expired());
 }
 
 function insertMemory(step: WriteStep, row: number, entry: NewEntry): Memory {

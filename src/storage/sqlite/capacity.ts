@@ -9,6 +9,8 @@ import { type StoreContext, WriteStep } from "./write-step.ts";
 /** Flags turned, and entries evicted beyond what a write itself needs, in one transaction. */
 const sliceSize = 256;
 
+type HeadRow = readonly [entry: number, b: number, k: number];
+
 interface Head {
   readonly entry: number;
   readonly relevance: number;
@@ -36,45 +38,31 @@ export function enforceCapacity(step: WriteStep, tier: number, protection: Prote
   return evicted;
 }
 
+const freshHead = `select id, b, k from entry indexed by entry_fresh
+  where namespace = ? and tier = ? and faded = 0 and pinned = 0 and id < ? and id <> ? order by k, id limit 1`;
+const fadedHead = `select id, b, k from entry indexed by entry_faded
+  where namespace = ? and tier = ? and faded = 1 and pinned = 0 and id < ? and id <> ? order by b, id limit 1`;
+
 /** The lesser of two heads: the fresh one of lowest `k`, the faded one of lowest `b`. */
 function leastRelevant(step: WriteStep, tier: number, protection: Protection): Head | undefined {
-  const fresh = headOf(step, tier, "entry_fresh", "faded = 0", "k", protection);
-  const faded = headOf(step, tier, "entry_faded", "faded = 1", "b", protection);
-  if (!fresh || !faded) return fresh ?? faded;
-  return fresh.relevance < faded.relevance ? fresh : faded;
+  const place = [step.namespace, tier, protection.from, protection.entry];
+  const fresh = step.db.get<HeadRow>(freshHead, ...place);
+  const faded = step.db.get<HeadRow>(fadedHead, ...place);
+  if (!fresh || !faded) return toHead(step, fresh ?? faded);
+  // A fresh one's relevance is k - c, a faded one's is b.
+  return toHead(step, fresh[2] - step.offset < faded[1] ? fresh : faded);
 }
 
-function headOf(
-  step: WriteStep,
-  tier: number,
-  index: string,
-  flag: string,
-  key: "k" | "b",
-  protection: Protection,
-): Head | undefined {
-  const row = step.db.get<[number, number, number]>(
-    `select id, b, k from entry indexed by ${index}
-     where namespace = ? and tier = ? and ${flag} and pinned = 0 and id < ? and id <> ? order by ${key}, id limit 1`,
-    step.namespace,
-    tier,
-    protection.from,
-    protection.entry,
-  );
-  if (!row) return undefined;
-  const [entry, b, k] = row;
-  return { entry, relevance: key === "k" ? k - step.offset : b };
+function toHead(step: WriteStep, row: HeadRow | undefined): Head | undefined {
+  return row && { entry: row[0], relevance: relevance({ b: row[1], k: row[2] }, step.offset) };
 }
 
 function evict(step: WriteStep, tier: number, head: Head, capacity: number): Evicted {
-  const [isDocument, b, k] = step.db.get<[number, number, number]>(
-    "select document, b, k from entry where id = ?",
-    head.entry,
-  )!;
-  const value = relevance({ b, k }, step.offset);
+  const [isDocument] = step.db.get<[number]>("select document from entry where id = ?", head.entry)!;
   const departure = {
     run: uuidv7(),
     kind: "evict",
-    reason: `least relevant (${value.toFixed(4)}) of a tier at its capacity of ${capacity}`,
+    reason: `least relevant (${head.relevance.toFixed(4)}) of a tier at its capacity of ${capacity}`,
     undoable: true,
   } as const;
   const id =
@@ -84,7 +72,7 @@ function evict(step: WriteStep, tier: number, head: Head, capacity: number): Evi
   if (isDocument === 1) removeDocument(step, head.entry, departure);
   else removeMemory(step, head.entry, departure);
   step.evicted();
-  return { id, document: isDocument === 1, tier: tiers[tier]!, relevance: value };
+  return { id, document: isDocument === 1, tier: tiers[tier]!, relevance: head.relevance };
 }
 
 /** Removes up to `limit` expired entries of a tier. Returns memories and entries that left. */

@@ -16,6 +16,15 @@ type TurnRow = readonly [
   speaker: string | null,
 ];
 
+const turnsAfterPlace = `select m.row, m.content, m.happened_at, m.at, m.speaker from memory m indexed by memory_thread
+     cross join entry e on e.id = m.entry
+     where m.namespace = ? and m.thread = ? and (m.happened_at, m.row) > (?, ?) and e.expires_at > ?
+     order by m.happened_at, m.row limit ${contextTurns}`;
+const turnsBeforePlace = `select m.row, m.content, m.happened_at, m.at, m.speaker from memory m indexed by memory_thread
+     cross join entry e on e.id = m.entry
+     where m.namespace = ? and m.thread = ? and (m.happened_at, m.row) < (?, ?) and e.expires_at > ?
+     order by m.happened_at desc, m.row desc limit ${contextTurns}`;
+
 /** Terms as the full text holds them: each behind its namespace's number, so that namespaces cost each other nothing. */
 export function prefixed(namespace: number, terms: readonly string[]): string {
   return terms.length === 0 ? "" : `${namespace}:${terms.join(` ${namespace}:`)}`;
@@ -53,10 +62,7 @@ export function refreshSuccessors(
   place: Pick<KeywordFields, "row" | "happenedAt">,
 ): void {
   const rows = step.db.all<TurnRow>(
-    `select m.row, m.content, m.happened_at, m.at, m.speaker from memory m indexed by memory_thread
-     cross join entry e on e.id = m.entry
-     where m.namespace = ? and m.thread = ? and (m.happened_at, m.row) > (?, ?) and e.expires_at > ?
-     order by m.happened_at, m.row limit ${contextTurns}`,
+    turnsAfterPlace,
     step.namespace,
     thread,
     place.happenedAt,
@@ -73,10 +79,7 @@ function turnsBefore(
   place: Pick<KeywordFields, "row" | "happenedAt">,
 ): KeywordFields[] {
   const rows = step.db.all<TurnRow>(
-    `select m.row, m.content, m.happened_at, m.at, m.speaker from memory m indexed by memory_thread
-     cross join entry e on e.id = m.entry
-     where m.namespace = ? and m.thread = ? and (m.happened_at, m.row) < (?, ?) and e.expires_at > ?
-     order by m.happened_at desc, m.row desc limit ${contextTurns}`,
+    turnsBeforePlace,
     step.namespace,
     thread,
     place.happenedAt,

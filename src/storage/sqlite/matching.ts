@@ -4,8 +4,10 @@ import type { Connection } from "./connection.ts";
 import { joinEntry } from "./memory-rows.ts";
 import { never, tierCode } from "./write-step.ts";
 
-/** Candidates looked at in one statement, so that none holds the event loop for more than a few milliseconds. */
+/** Most candidates looked at in one statement, so that none holds the event loop for more than a few milliseconds. */
 const windowSize = 4_096;
+/** The first statement looks at few, for those who need only a page. */
+const firstWindowSize = 128;
 
 /** A matching memory and what lists are ordered by. */
 export type Match = readonly [row: number, createdAt: number];
@@ -23,8 +25,8 @@ interface Part {
  * window ends.
  */
 interface Walk {
-  readonly from: (place: Place | undefined) => Part;
-  readonly last: (place: Place | undefined) => Part;
+  readonly from: (place: Place | undefined, size: number) => Part;
+  readonly last: (place: Place | undefined, size: number) => Part;
 }
 
 /** Name of the SQL function that {@link matchingPages} needs for metadata. */
@@ -48,14 +50,15 @@ export function* matchingPages(
   }
   const walk = chooseWalk(namespace, filter);
   const conditions = conditionsOf(namespace, filter, now);
-  for (let place: Place | undefined = before; ; ) {
-    const from = walk.from(place);
+  let place: Place | undefined = before;
+  for (let size = firstWindowSize; ; size = Math.min(windowSize, 4 * size)) {
+    const from = walk.from(place, size);
     yield db.all<Match>(
       `select m.row, m.created_at ${from.sql} ${joinEntry} where ${conditions.sql}`,
       ...from.parameters,
       ...conditions.parameters,
     );
-    const last = walk.last(place);
+    const last = walk.last(place, size);
     const end = db.get<[number, number]>(last.sql, ...last.parameters);
     if (!end) return;
     place = end;
@@ -102,8 +105,8 @@ function walkAll(namespace: number): Walk {
     parameters: [namespace, ...(place ?? [never, never])],
   });
   return {
-    from: (place) => joined(window(place), "cross join memory m on m.row = w.row"),
-    last: (place) => lastOf(window(place)),
+    from: (place, size) => joined(window(place), size, "cross join memory m on m.row = w.row"),
+    last: (place, size) => lastOf(window(place), size),
   };
 }
 
@@ -114,8 +117,8 @@ function walkThread(namespace: number, thread: string): Walk {
     parameters: [namespace, thread, ...(place ?? [-never, 0])],
   });
   return {
-    from: (place) => joined(window(place), "cross join memory m on m.row = w.row"),
-    last: (place) => lastOf(window(place)),
+    from: (place, size) => joined(window(place), size, "cross join memory m on m.row = w.row"),
+    last: (place, size) => lastOf(window(place), size),
   };
 }
 
@@ -127,8 +130,8 @@ function walkDocument(namespace: number, uri: string): Walk {
     parameters: [namespace, uri, place?.[1] ?? 0],
   });
   return {
-    from: (place) => joined(window(place), "cross join memory m on m.row = w.row"),
-    last: (place) => lastOf(window(place)),
+    from: (place, size) => joined(window(place), size, "cross join memory m on m.row = w.row"),
+    last: (place, size) => lastOf(window(place), size),
   };
 }
 
@@ -142,15 +145,18 @@ function walkTag(namespace: number, tag: string): Walk {
     select w.entry union all
     select c.row from chunk_range r cross join memory c on c.row between r.first and r.last where r.revision = w.entry)
     and m.entry = w.entry`;
-  return { from: (place) => joined(window(place), rows), last: (place) => lastOf(window(place)) };
+  return {
+    from: (place, size) => joined(window(place), size, rows),
+    last: (place, size) => lastOf(window(place), size),
+  };
 }
 
-function joined(window: Part, join: string): Part {
-  return { sql: `from (${window.sql} limit ${windowSize}) w ${join}`, parameters: window.parameters };
+function joined(window: Part, size: number, join: string): Part {
+  return { sql: `from (${window.sql} limit ?) w ${join}`, parameters: [...window.parameters, size] };
 }
 
-function lastOf(window: Part): Part {
-  return { sql: `${window.sql} limit 1 offset ${windowSize - 1}`, parameters: window.parameters };
+function lastOf(window: Part, size: number): Part {
+  return { sql: `${window.sql} limit 1 offset ?`, parameters: [...window.parameters, size - 1] };
 }
 
 /** What a visible memory must fulfil, over `m`, `e` and `d`. */

@@ -149,6 +149,9 @@ export function namespaceCode(db: Connection, name: string): number | undefined 
   return db.get<[number]>("select id from namespace where name = ?", name)?.[0];
 }
 
+const selectByRows = `select ${memoryColumns} from json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
+     where m.namespace = ? and e.expires_at > ?`;
+
 /** Visible memories by row. */
 export function readByRows(
   db: Connection,
@@ -156,14 +159,12 @@ export function readByRows(
   rows: readonly number[],
   now: number,
 ): MemoryRow[] {
-  return db.all<MemoryRow>(
-    `select ${memoryColumns} from json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
-     where m.namespace = ? and e.expires_at > ?`,
-    JSON.stringify(rows),
-    namespace,
-    now,
-  );
+  return db.all<MemoryRow>(selectByRows, JSON.stringify(rows), namespace, now);
 }
+
+const selectByIds = `select ${memoryColumns} from json_each(?) j
+     cross join memory m indexed by memory_id on m.namespace = ? and m.id = j.value ${joinEntry}
+     where e.expires_at > ?`;
 
 /** Visible memories by id. */
 export function readByIds(
@@ -172,12 +173,5 @@ export function readByIds(
   ids: readonly string[],
   now: number,
 ): MemoryRow[] {
-  return db.all<MemoryRow>(
-    `select ${memoryColumns} from json_each(?) j
-     cross join memory m indexed by memory_id on m.namespace = ? and m.id = j.value ${joinEntry}
-     where e.expires_at > ?`,
-    JSON.stringify(ids),
-    namespace,
-    now,
-  );
+  return db.all<MemoryRow>(selectByIds, JSON.stringify(ids), namespace, now);
 }

@@ -16,12 +16,11 @@ export interface Departure {
   readonly unrecorded?: boolean;
 }
 
+const selectByRow = `select ${memoryColumns} from memory m ${joinEntry} where m.row = ?`;
+
 /** Removes one memory that lives by itself, or one chunk out of its document. */
 export function removeMemory(step: WriteStep, number: number, departure: Departure): MemoryRow | undefined {
-  const row = step.db.get<MemoryRow>(
-    `select ${memoryColumns} from memory m ${joinEntry} where m.row = ?`,
-    number,
-  );
+  const row = step.db.get<MemoryRow>(selectByRow, number);
   if (!row) return undefined;
   const [bytes, model, happenedAt, idempotencyKey] = step.db.get<
     [number, number | null, number, string | null]
