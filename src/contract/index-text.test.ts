@@ -33,4 +33,11 @@ suite("index texts", () => {
     assert.equal(vectorText(chunk), "Keys\nRotation\nSteps\nRun it twice.");
     assert.equal(vectorText({ content: "Run it twice.", source: { headings: [] } }), "Run it twice.");
   });
+
+  test("a title that is the first heading too is said once", () => {
+    assert.equal(
+      contextText({ content: "x", source: { title: "Keys", headings: ["Keys", "Loss"] } }, []),
+      "Keys\nLoss",
+    );
+  });
 });

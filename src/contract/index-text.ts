@@ -45,8 +45,12 @@ export function spokenText(memory: Pick<IndexedFields, "content" | "speaker">): 
  * @param previous The up to {@link contextTurns} turns before it in its thread, oldest first; empty for others.
  */
 export function contextText(memory: IndexedFields, previous: readonly IndexedFields[]): string {
-  if (memory.source)
-    return [memory.source.title, ...memory.source.headings].filter((part) => part).join("\n");
+  if (memory.source) {
+    const { title, headings } = memory.source;
+    // A document's title is usually its first heading too: said twice it would count twice.
+    return (title === undefined || title === headings[0] ? headings : [title, ...headings]).join("
+");
+  }
   const parts: string[] = [];
   if (memory.at !== undefined && memory.thread !== undefined) parts.push(dayInWords(memory.at));
   for (const turn of previous) parts.push(`${spokenText(turn)}.`);

@@ -2,6 +2,7 @@ import type { TokenCounter } from "../contract/chunk.ts";
 import type { Clock } from "../contract/clock.ts";
 import type { Embedder } from "../contract/embedding-model.ts";
 import type { MemoryStore, StoredVector } from "../contract/memory-store.ts";
+import type { Scope } from "../contract/scope.ts";
 import type { Retriever } from "../retrieval/retriever.ts";
 import { UseBuffer } from "./use-buffer.ts";
 
@@ -59,6 +60,17 @@ export class Parts {
     const embedder = await this.embedder();
     const { vectors } = await embedder.embed(texts, { task: "document", signal });
     return vectors.map((values) => (values === null ? null : { model: embedder.model.id, values }));
+  }
+
+  /** Erases something, and whatever a snapshot of the indexes tells of it: before, and of one written meanwhile. */
+  async withoutSnapshots<T>(scope: Scope, erase: () => Promise<T>): Promise<T> {
+    const retriever = await this.retriever();
+    await retriever.forgetSnapshots(scope);
+    try {
+      return await erase();
+    } finally {
+      await retriever.forgetSnapshots(scope);
+    }
   }
 
   /** Writes what waits and closes everything that was made; every part is closed even when one fails. */

@@ -207,8 +207,10 @@ export class Strata {
       const scope = this.#scope(namespace);
       const filter = await this.#forgetFilter(scope, which);
       const erased = erase !== undefined && checkFlag(erase, "erase");
-      if (erased) await (await this.#parts.retriever()).forgetSnapshots(scope);
-      return this.#parts.store.forget(scope, filter, { signal, erase: erased });
+      if (!erased) return this.#parts.store.forget(scope, filter, { signal });
+      return this.#parts.withoutSnapshots(scope, () =>
+        this.#parts.store.forget(scope, filter, { signal, erase: true }),
+      );
     });
   }
 
@@ -248,8 +250,7 @@ export class Strata {
     return this.#run(async () => {
       const { signal } = checkOptions(options, ["signal"], "clear");
       const scope = this.#scope(checkNamespace(confirm));
-      await (await this.#parts.retriever()).forgetSnapshots(scope);
-      return this.#parts.store.clear(scope, { signal });
+      return this.#parts.withoutSnapshots(scope, () => this.#parts.store.clear(scope, { signal }));
     });
   }
 
