@@ -48,8 +48,7 @@ export function contextText(memory: IndexedFields, previous: readonly IndexedFie
   if (memory.source) {
     const { title, headings } = memory.source;
     // A document's title is usually its first heading too: said twice it would count twice.
-    return (title === undefined || title === headings[0] ? headings : [title, ...headings]).join("
-");
+    return (title === undefined || title === headings[0] ? headings : [title, ...headings]).join("\n");
   }
   const parts: string[] = [];
   if (memory.at !== undefined && memory.thread !== undefined) parts.push(dayInWords(memory.at));
