@@ -4,19 +4,26 @@ export interface ScoredSlots {
   readonly scores: Float64Array;
 }
 
+/** What is scored and which of it may take part. */
+export interface SlotScores {
+  readonly scores: Float32Array | Float64Array;
+  /** Slot of each score; absent: its number. */
+  readonly slots?: Uint32Array | undefined;
+  /** By slot: only those with 1 take part. */
+  readonly mask: Uint8Array;
+  /** A second mask, when there is one. */
+  readonly holds?: Uint8Array | undefined;
+  /** Only scores above it take part. */
+  readonly above: number;
+}
+
 /**
- * The `limit` best of `count` scored slots: by score, then the newer row first, so that one question always has one
- * answer. A heap of the best so far; most slots are refused by one comparison with its least.
- * @param slotAt Slot of the i-th score; those for which `accepts` is false do not take part.
+ * The `limit` best scored slots: by score, then the newer row first, so that one question always has one answer. A
+ * heap of the best so far; most slots are refused by one comparison with its least.
+ * @param rows Row of each slot.
  */
-export function bestSlots(
-  scores: Float32Array | Float64Array,
-  count: number,
-  limit: number,
-  rows: Float64Array,
-  slotAt: (index: number) => number,
-  accepts: (slot: number, score: number) => boolean,
-): ScoredSlots {
+export function bestSlots(scored: SlotScores, limit: number, rows: Float64Array): ScoredSlots {
+  const { scores, slots, mask, holds, above } = scored;
   const heapSlots: number[] = [];
   const heapScores: number[] = [];
   const worse = (slotA: number, scoreA: number, slotB: number, scoreB: number): boolean =>
@@ -40,14 +47,16 @@ export function bestSlots(
     heapScores[at] = score;
   };
 
-  for (let index = 0; index < count; index++) {
+  let least = above;
+  let full = false;
+  for (let index = 0; index < scores.length; index++) {
     const score = scores[index]!;
-    const full = heapSlots.length === limit;
-    if (full && score < heapScores[0]!) continue;
-    const slot = slotAt(index);
-    if (!accepts(slot, score)) continue;
+    if (full ? score < least : !(score > above)) continue;
+    const slot = slots ? slots[index]! : index;
+    if (mask[slot] !== 1 || (holds && holds[slot] !== 1)) continue;
     if (full) {
       if (worse(heapSlots[0]!, heapScores[0]!, slot, score)) siftDown(slot, score);
+      least = heapScores[0]!;
       continue;
     }
     let at = heapSlots.length;
@@ -60,6 +69,8 @@ export function bestSlots(
     }
     heapSlots[at] = slot;
     heapScores[at] = score;
+    full = heapSlots.length === limit;
+    least = heapScores[0]!;
   }
 
   const order = heapSlots.map((_, index) => index);

@@ -1,5 +1,4 @@
 import { bestSlots, type ScoredSlots } from "./best-slots.ts";
-import { vectorStates } from "./columns.ts";
 import { addTermScores, type Bm25, lengthNorms } from "./keyword-scores.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import type { QueryPlan } from "./plan-query.ts";
@@ -59,17 +58,16 @@ export function vectorSignal(
 ): Signal {
   const { rows, vectors } = index.columns.arrays;
   const { slots, mask } = selection;
-  const accepts = (slot: number): boolean => mask[slot] === 1 && vectors[slot] === vectorStates.ours;
+  // States are 1 where the vector is of this model.
+  const taking = { mask, holds: vectors, above: Number.NEGATIVE_INFINITY };
   return {
     name: "vector",
     weight,
     best(limit) {
-      if (slots) {
-        const scores = memory.scanSome(query, index.vectors, slots);
-        return bestSlots(scores, slots.length, limit, rows, (i) => slots[i]!, accepts);
-      }
-      const scores = memory.scanAll(query, index.vectors, index.columns.size);
-      return bestSlots(scores, scores.length, limit, rows, (i) => i, accepts);
+      const scores = slots
+        ? memory.scanSome(query, index.vectors, slots)
+        : memory.scanAll(query, index.vectors, index.columns.size);
+      return bestSlots({ scores, slots, ...taking }, limit, rows);
     },
     scoresOf(wanted) {
       return Float64Array.from(memory.scanSome(query, index.vectors, wanted));
@@ -93,15 +91,7 @@ export function keywordSignal(
   return {
     name: "keyword",
     weight,
-    best: (limit) =>
-      bestSlots(
-        scores,
-        scores.length,
-        limit,
-        rows,
-        (i) => i,
-        (slot, score) => score > 0 && mask[slot] === 1,
-      ),
+    best: (limit) => bestSlots({ scores, mask, above: 0 }, limit, rows),
     scoresOf: (wanted) => Float64Array.from(wanted, (slot) => scores[slot]!),
   };
 }

@@ -32,6 +32,9 @@ export function inverseFrequency(memories: number, frequency: number): number {
 
 /** For each slot, what BM25 adds to a term's count there: k1 (1 − b + b · length / average length of its kind). */
 export function lengthNorms(index: NamespaceIndex, field: KeywordField, { k1, b }: Bm25): Float64Array {
+  const name = `norms ${field} ${k1} ${b}`;
+  const known = index.memo.get(name);
+  if (known?.version === index.version) return known.values;
   const { contentLengths, contextLengths, kinds } = index.columns.arrays;
   const averages = new Float64Array(kindCount);
   index.totals.forEach(({ memories, contentTerms, contextTerms }, kind) => {
@@ -43,6 +46,7 @@ export function lengthNorms(index: NamespaceIndex, field: KeywordField, { k1, b 
     const length = contentLengths[slot]! + (field === "all" ? contextLengths[slot]! : 0);
     norms[slot] = k1 * (1 - b + (b * length) / averages[kinds[slot]!]!);
   }
+  index.memo.set(name, { version: index.version, values: norms });
   return norms;
 }
 

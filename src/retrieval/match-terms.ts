@@ -11,15 +11,15 @@ export interface TermMatches {
 /** For each of the slots, in their order, the terms of the plan that it holds. */
 export function matchTerms(index: NamespaceIndex, plan: QueryPlan, slots: Uint32Array): TermMatches[] {
   const matches = Array.from(slots, (): TermMatches => ({ content: [], context: [] }));
-  const places = new Map<number, number>();
+  const places = new Int32Array(index.columns.size).fill(-1);
   slots.forEach((slot, place) => {
-    places.set(slot, place);
+    places[slot] = place;
   });
   plan.terms.forEach(({ term }, number) => {
     for (const list of index.postings.of(term)) {
       for (let i = list.from; i < list.to; i++) {
-        const place = places.get(list.slots[i]!);
-        if (place === undefined) continue;
+        const place = places[list.slots[i]!]!;
+        if (place < 0) continue;
         const match = matches[place]!;
         ((list.counts[i]! & 0xff) > 0 ? match.content : match.context).push(number);
       }

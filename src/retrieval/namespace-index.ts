@@ -73,6 +73,8 @@ export class NamespaceIndex {
   /** 1 where the slot holds a memory. */
   live: Uint8Array;
   dead = 0;
+  /** What was computed from all memories at some version, for whoever computes it to keep. */
+  readonly memo: Map<string, { readonly version: number; readonly values: Float64Array }> = new Map();
   readonly #surroundings: IndexSurroundings;
   readonly #stride: number;
   #vectors: Block;
@@ -103,7 +105,11 @@ export class NamespaceIndex {
   }
 
   get bytes(): number {
-    return this.columns.bytes + this.postings.bytes + this.#vectors.bytes + this.live.byteLength + 1_024;
+    // Two lists of length norms, a list of scores.
+    const computed = this.columns.size * 24;
+    return (
+      this.columns.bytes + this.postings.bytes + this.#vectors.bytes + this.live.byteLength + computed + 1_024
+    );
   }
 
   /** Vectors by slot. */

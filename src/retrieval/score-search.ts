@@ -64,13 +64,6 @@ export function scoreSearch(
     scores[slot] = scores[slot]! / greatest + (held[slot] === units.length ? 1 : 0);
     shares[slot] = shares[slot]! / totalIdf;
   }
-  const best = bestSlots(
-    scores,
-    size,
-    limit,
-    index.columns.arrays.rows,
-    (slot) => slot,
-    (_, score) => score > 0,
-  );
+  const best = bestSlots({ scores, mask: selection.mask, above: 0 }, limit, index.columns.arrays.rows);
   return { ...best, found, shares: Float64Array.from(best.slots, (slot) => shares[slot]!) };
 }
