@@ -2,18 +2,12 @@ import { stemmer } from "stemmer";
 import type { TextAnalyzer } from "../contract/text-analyzer.ts";
 import { stopWords } from "./stop-words.ts";
 
-/** One finished word of a text and where it stands, in UTF-16 units. */
-export interface AnalyzedWord {
-  /** Lower-cased and stemmed; holds no white space. */
-  readonly term: string;
-  readonly stop: boolean;
-  readonly start: number;
-  readonly end: number;
-}
-
 /** The analyzer with what the keyword index needs beyond the port. */
 export interface Analyzer extends TextAnalyzer {
-  /** Calls `visit` for each term of a text in order, stop words included. */
+  /**
+   * Calls `visit` for each term of a text in order, stop words included, with where it stands in UTF-16 units. A term
+   * is lower-cased and stemmed and holds no white space.
+   */
   visit(text: string, visit: (term: string, stop: boolean, start: number, end: number) => void): void;
 }
 

@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { compileKernel } from "../../scripts/compile-kernel.ts";
-import { dotKernel } from "./kernels/dot-kernel.ts";
 import { strideOf, VectorMemory } from "./vector-memory.ts";
 
 test("a scan gives the dot products of the query with every row", () => {
@@ -79,8 +77,4 @@ test("blocks never overlap, and what is given back is used again", () => {
       assert.equal(memory.bytes, bytes);
     }),
   );
-});
-
-test("the kernel that is shipped is what its source compiles to", async () => {
-  assert.equal(await compileKernel(), dotKernel);
 });
