@@ -21,14 +21,14 @@ export async function cleanUp(
   // No namespace has the number 0.
   const namespace = name === undefined ? undefined : (namespaceCode(db, name) ?? 0);
   if (options.dryRun) return db.read(() => plan(context, namespace), wait);
+  const sweep = () => sweepRevisions(context, { namespace: name, signal: wait?.signal });
+  const stagedChunks = await sweep();
   const journalRows = await dropOldRows(context, namespace, wait);
   const expiredByTier = await expireAll(context, namespace, wait);
-  return {
-    expired: Object.values(expiredByTier).reduce((sum, count) => sum + count, 0),
-    expiredByTier,
-    stagedChunks: await sweepRevisions(context, { namespace: name, signal: wait?.signal }),
-    journalRows,
-  };
+  // Chunks of documents that expired just now, or that can no longer be undone, are counted as such already.
+  await sweep();
+  const expired = Object.values(expiredByTier).reduce((sum, count) => sum + count, 0);
+  return { expired, expiredByTier, stagedChunks, journalRows };
 }
 
 function plan(context: StoreContext, namespace: number | undefined): CleanupResult {

@@ -71,6 +71,8 @@ export interface SqliteStoreOptions {
   readonly journalMaxRows?: number | undefined;
   /** Most bytes kept to undo what was forgotten or evicted. Default 256 MiB. */
   readonly journalMaxBytes?: number | undefined;
+  /** Writes for which the change feed remembers what left; a follower further behind starts again. Default 200,000. */
+  readonly feedReach?: number | undefined;
   /** Default false. */
   readonly readOnly?: boolean | undefined;
   /** Make the file, and its folder, when there is none. Default true. */
@@ -92,7 +94,10 @@ const readyBound = 10_000;
  */
 export async function openSqliteStore(path: string, options: SqliteStoreOptions): Promise<MemoryStore> {
   const readOnly = options.readOnly ?? false;
+  const feedReach = atLeast("feedReach", options.feedReach ?? 200_000, 1);
   const context = {
+    feedReach,
+    trimFeedEvery: Math.max(1, Math.min(1_024, Math.floor(feedReach / 2))),
     now: (options.clock ?? systemClock).now,
     tiers: options.tiers ?? defaultTierTable,
     decayRate: atLeast("decayRate", options.decayRate ?? 0.1, 0),

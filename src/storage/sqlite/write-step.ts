@@ -13,6 +13,9 @@ export interface StoreContext {
   readonly decayRate: number;
   readonly analyzer: TextAnalyzer;
   readonly journalLimits: JournalLimits;
+  /** Tombstones are kept for so many numbers of the feed; a follower further behind starts again. */
+  readonly feedReach: number;
+  readonly trimFeedEvery: number;
 }
 
 /** Bounds of the journal; what goes beyond leaves from its old end and can no longer be undone. */
@@ -248,17 +251,13 @@ export class WriteStep {
         this.#evicted,
         this.namespace,
       );
-      if (this.#seq % trimEvery === 0) trimFeed(this, this.#seq);
+      if (this.#seq % this.context.trimFeedEvery === 0) trimFeed(this, this.#seq);
     }
   }
 }
 
-/** Tombstones are kept for so many numbers of the feed; a follower further behind starts again. */
-const feedReach = 200_000;
-const trimEvery = 1_024;
-
 function trimFeed(step: WriteStep, seq: number): void {
-  const trimmed = seq - feedReach;
+  const trimmed = seq - step.context.feedReach;
   if (trimmed <= 0) return;
   step.db.run("delete from gone where namespace = ? and seq <= ?", step.namespace, trimmed);
   step.db.run("update namespace set trimmed = max(trimmed, ?) where id = ?", trimmed, step.namespace);

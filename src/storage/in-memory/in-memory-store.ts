@@ -1,0 +1,898 @@
+import { v7 as uuidv7 } from "uuid";
+import { type Clock, systemClock } from "../../contract/clock.ts";
+import { StrataError } from "../../contract/errors.ts";
+import type { Memory, StoredDocument } from "../../contract/memory.ts";
+import type {
+  AddResult,
+  ChangePage,
+  CleanupResult,
+  DocumentPage,
+  EntryPatch,
+  Evicted,
+  ForgetResult,
+  JournalEntry,
+  JournalPage,
+  MemoryPage,
+  MemoryStore,
+  NewChunk,
+  NewDocument,
+  NewEntry,
+  PublishResult,
+  RowFacts,
+  StagedDocument,
+  StoreCall,
+  StoredVector,
+  StoreStats,
+  TierStats,
+  UpdateResult,
+  Use,
+} from "../../contract/memory-store.ts";
+import type { MemoryFilter, Scope } from "../../contract/scope.ts";
+import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
+import { defaultTierTable, isTier, type Tier, type TierTable, tiers } from "../../contract/tier.ts";
+import { assertChunkPatch, assertVersion, noSuchMemory } from "../chunk-patch.ts";
+import { decodeCursor, decodeNameCursor, encodeCursor, encodeNameCursor } from "../cursor.ts";
+import { matchesFilter } from "../filter-match.ts";
+import {
+  changesIn,
+  countedUnits,
+  createPartition,
+  leastRelevant,
+  type Partition,
+  type Position,
+  relevanceOf,
+  shareOf,
+  wholeWrite,
+} from "./partition.ts";
+import {
+  type DocumentRecord,
+  isDocument,
+  keepVector,
+  type Life,
+  type MemoryRecord,
+  memoriesOf,
+  toDocument,
+  toFacts,
+  toIndexRow,
+  toMemory,
+  type Unit,
+  unitOf,
+} from "./records.ts";
+
+/** Options of {@link createInMemoryStore}. */
+export interface InMemoryStoreOptions {
+  readonly analyzer: TextAnalyzer;
+  /** Parts a namespace is cut into, by thread, document or id, each with its equal share of the capacity. Default 1. */
+  readonly partitions?: number | undefined;
+  readonly tiers?: TierTable | undefined;
+  /** Default 0.1. */
+  readonly decayRate?: number | undefined;
+  readonly clock?: Clock | undefined;
+  /** Writes for which the feed remembers what left. Default 200,000. */
+  readonly feedReach?: number | undefined;
+  /** How long the journal's rows are kept. Default 30 days. */
+  readonly forgetRetentionMs?: number | undefined;
+}
+
+/** A staged revision nobody has added to for so long was left behind. */
+const stagingLeaseMs = 15 * 60_000;
+/** Most rows of the journal. */
+const journalBound = 100_000;
+
+type Settings = {
+  readonly [Name in Exclude<keyof InMemoryStoreOptions, "clock">]-?: NonNullable<InMemoryStoreOptions[Name]>;
+};
+
+interface Namespace {
+  readonly name: string;
+  readonly partitions: readonly Partition[];
+  readonly rows: Map<number, MemoryRecord>;
+  readonly ids: Map<string, MemoryRecord>;
+  readonly keys: Map<string, MemoryRecord>;
+  readonly documents: Map<string, DocumentRecord>;
+  readonly staged: Map<number, Staging>;
+  journal: JournalEntry[];
+  evicted: number;
+}
+
+interface Staging {
+  readonly documentId: string;
+  readonly plan: NewDocument;
+  readonly chunks: { readonly row: number; readonly chunk: NewChunk; readonly at: number }[];
+  touchedAt: number;
+}
+
+type Reason = "evict" | "expire" | "forget";
+
+/**
+ * A store that lives as long as the process: for tests, and as the plainest statement of the contract. Eviction and
+ * filters look at every entry.
+ */
+export function createInMemoryStore(options: InMemoryStoreOptions): MemoryStore {
+  return new InMemoryStore(options);
+}
+
+class InMemoryStore implements MemoryStore {
+  readonly driver = "in-memory";
+  readonly #options: Settings;
+  readonly #now: () => number;
+  readonly #namespaces = new Map<string, Namespace>();
+  readonly #leases = new Map<string, { readonly holder: string; readonly until: number }>();
+  #lastNumber = 0;
+  #closed = false;
+
+  constructor(options: InMemoryStoreOptions) {
+    const partitions = options.partitions ?? 1;
+    if (!(partitions >= 1)) {
+      throw new StrataError("INVALID_ARGUMENT", `Expected at least 1 partition; got ${partitions}.`);
+    }
+    this.#now = (options.clock ?? systemClock).now;
+    this.#options = {
+      analyzer: options.analyzer,
+      partitions,
+      tiers: options.tiers ?? defaultTierTable,
+      decayRate: options.decayRate ?? 0.1,
+      feedReach: options.feedReach ?? 200_000,
+      forgetRetentionMs: options.forgetRetentionMs ?? 30 * 86_400_000,
+    };
+  }
+
+  async add(scope: Scope, entries: readonly NewEntry[], call?: StoreCall): Promise<AddResult> {
+    const space = this.#begin(scope, call);
+    this.#refuseTaken(space, entries);
+    const evicted: Evicted[] = [];
+    const made = new Set<Unit>();
+    const memories = entries.map((entry): AddResult["memories"][number] => {
+      const known = this.#named(space, entry);
+      if (known) return { memory: toMemory(space.name, known), outcome: "existing" };
+      const record = this.#insert(space, entry);
+      made.add(record);
+      const memory = toMemory(space.name, record);
+      evicted.push(...this.#makeRoom(space, record, made));
+      return { memory, outcome: "stored" };
+    });
+    return { memories, evicted };
+  }
+
+  async get(scope: Scope, ids: readonly string[]): Promise<(Memory | undefined)[]> {
+    const space = this.#begin(scope);
+    return ids.map((id) => this.#show(space, space.ids.get(id)));
+  }
+
+  async update(
+    scope: Scope,
+    id: string,
+    patch: EntryPatch,
+    call?: StoreCall & { readonly ifVersion?: number | undefined },
+  ): Promise<UpdateResult> {
+    const space = this.#begin(scope, call);
+    const record = space.ids.get(id);
+    if (!record || !this.#isVisible(record)) throw noSuchMemory(id);
+    assertVersion(record.version + (record.document?.version ?? 0), call?.ifVersion);
+    if (record.document) assertChunkPatch(patch);
+    if (patch.tier !== undefined) assertTier(patch.tier);
+    if (record.document) this.#patchDocument(record.document, patch);
+    else this.#patchText(space, record, patch);
+    const evicted = this.#patchLife(space, unitOf(record), patch);
+    const partition = space.partitions[record.partition]!;
+    const seq = ++partition.seq;
+    for (const changed of memoriesOf(unitOf(record))) changed.seq = seq;
+    return { memory: toMemory(space.name, record), evicted };
+  }
+
+  async forget(
+    scope: Scope,
+    filter: MemoryFilter,
+    call?: StoreCall & { readonly erase?: boolean | undefined },
+  ): Promise<ForgetResult> {
+    const space = this.#begin(scope, call);
+    const run = uuidv7();
+    const records = new Set(this.#matching(space, filter));
+    for (const record of records) {
+      const { document } = record;
+      const isWhole = document !== undefined && [...document.chunks].every((chunk) => records.has(chunk));
+      if (!space.rows.has(record.row)) continue;
+      if (document && !isWhole) this.#removeChunk(space, record, run, call?.erase ?? false);
+      else this.#remove(space, unitOf(record), "forget", "forgotten on request", run, call?.erase ?? false);
+    }
+    const forgotten = records.size;
+    return forgotten === 0 || call?.erase ? { forgotten } : { forgotten, run };
+  }
+
+  async clear(scope: Scope, call?: StoreCall): Promise<number> {
+    const { forgotten } = await this.forget(scope, {}, { ...call, erase: true });
+    const space = this.#begin(scope);
+    for (const unit of [...units(space)]) this.#remove(space, unit, "forget", "", uuidv7(), true);
+    space.staged.clear();
+    space.journal = [];
+    return forgotten;
+  }
+
+  async list(
+    scope: Scope,
+    filter: MemoryFilter,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Promise<MemoryPage> {
+    const [createdAt, row] =
+      page.cursor === undefined
+        ? [Number.POSITIVE_INFINITY, 0]
+        : (decodeCursor("list", page.cursor, 2) as [number, number]);
+    const space = this.#begin(scope);
+    const records = this.#matching(space, filter)
+      .filter(
+        (record) => record.createdAt < createdAt || (record.createdAt === createdAt && record.row < row),
+      )
+      .sort((one, other) => other.createdAt - one.createdAt || other.row - one.row);
+    const shown = records.slice(0, page.limit);
+    const last = shown.at(-1);
+    return {
+      memories: shown.map((record) => toMemory(space.name, record)),
+      ...(records.length > page.limit && last
+        ? { cursor: encodeCursor("list", [last.createdAt, last.row]) }
+        : {}),
+    };
+  }
+
+  async matchingRows(scope: Scope, filter: MemoryFilter): Promise<Float64Array> {
+    const records = this.#matching(this.#begin(scope), filter);
+    return Float64Array.from(records, (record) => record.row).sort();
+  }
+
+  async facts(scope: Scope, rows: readonly number[]): Promise<RowFacts[]> {
+    const space = this.#begin(scope);
+    const records = rows.map((row) => space.rows.get(row));
+    return records
+      .filter((record) => record !== undefined && this.#isVisible(record))
+      .map((record) => toFacts(record!));
+  }
+
+  async read(scope: Scope, rows: readonly number[]): Promise<(Memory | undefined)[]> {
+    const space = this.#begin(scope);
+    return rows.map((row) => this.#show(space, space.rows.get(row)));
+  }
+
+  async vectors(scope: Scope, ids: readonly string[]): Promise<(StoredVector | null)[]> {
+    const space = this.#begin(scope);
+    return ids.map((id) => {
+      const record = space.ids.get(id);
+      if (!record?.vector || !this.#isVisible(record)) return null;
+      return { model: record.vector.model, values: Float32Array.from(record.vector.values) };
+    });
+  }
+
+  async phraseRows(scope: Scope, terms: readonly string[], limit: number): Promise<Float64Array> {
+    const space = this.#begin(scope);
+    if (terms.length === 0) return new Float64Array(0);
+    const holds = (record: MemoryRecord) => {
+      const own = this.#options.analyzer.terms(record.content);
+      return own.some((_, start) => terms.every((term, index) => own[start + index] === term));
+    };
+    const rows = this.#matching(space, {}).filter(holds);
+    return Float64Array.from(rows, (record) => record.row)
+      .sort()
+      .slice(0, limit);
+  }
+
+  async touch(scope: Scope, uses: readonly Use[], call?: StoreCall): Promise<void> {
+    const space = this.#begin(scope, call);
+    for (const use of uses) {
+      const record = space.ids.get(use.id);
+      if (!record || !this.#isVisible(record)) continue;
+      const { life } = record;
+      life.accessCount += use.count;
+      life.lastUsedAt = Math.max(life.lastUsedAt, use.lastUsedAt);
+      life.expiresAt = Math.max(life.expiresAt, this.#expiry(life, life.lastUsedAt));
+    }
+  }
+
+  async document(scope: Scope, uri: string): Promise<StoredDocument | undefined> {
+    const document = this.#begin(scope).documents.get(uri);
+    const isVisible = document !== undefined && document.life.expiresAt > this.#now();
+    return isVisible ? toDocument(scope.namespace, document) : undefined;
+  }
+
+  async documents(
+    scope: Scope,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Promise<DocumentPage> {
+    const after = page.cursor === undefined ? undefined : decodeNameCursor("documents", page.cursor);
+    const space = this.#begin(scope);
+    const all = [...space.documents.values()]
+      .filter((document) => document.life.expiresAt > this.#now())
+      .filter((document) => after === undefined || compareNames(document.uri, after) > 0)
+      .sort((one, other) => compareNames(one.uri, other.uri));
+    const documents = all.slice(0, page.limit).map((document) => toDocument(space.name, document));
+    const last = documents.at(-1);
+    return {
+      documents,
+      ...(all.length > page.limit && last ? { cursor: encodeNameCursor("documents", last.uri) } : {}),
+    };
+  }
+
+  async stageDocument(scope: Scope, document: NewDocument, call?: StoreCall): Promise<StagedDocument> {
+    const space = this.#begin(scope, call);
+    assertTier(document.tier);
+    this.#sweep(space);
+    const known = space.documents.get(document.uri);
+    const isKnown = known !== undefined && known.life.expiresAt > this.#now();
+    const revision = ++this.#lastNumber;
+    const documentId = isKnown ? known.id : uuidv7();
+    space.staged.set(revision, { documentId, plan: document, chunks: [], touchedAt: this.#now() });
+    return { documentId, namespace: space.name, revision };
+  }
+
+  async addChunks(staged: StagedDocument, chunks: readonly NewChunk[], call?: StoreCall): Promise<void> {
+    const staging = stagingOf(this.#begin(staged, call), staged);
+    staging.touchedAt = this.#now();
+    for (const chunk of chunks) staging.chunks.push({ row: ++this.#lastNumber, chunk, at: this.#now() });
+  }
+
+  async publishDocument(staged: StagedDocument, call?: StoreCall): Promise<PublishResult> {
+    const space = this.#begin(staged, call);
+    const staging = stagingOf(space, staged);
+    space.staged.delete(staged.revision);
+    const former = space.documents.get(staging.plan.uri);
+    const isKnown = former !== undefined && former.life.expiresAt > this.#now();
+    if (former && !isKnown) this.#remove(space, former, "expire", expiredReason, uuidv7(), false);
+    if (former && isKnown) this.#drop(space, former);
+    const document = this.#publish(space, staged, staging, isKnown ? former : undefined);
+    const evicted = this.#makeRoom(space, document, new Set([document]));
+    return {
+      document: toDocument(space.name, document),
+      replaced: isKnown ? former.chunks.size : 0,
+      evicted,
+    };
+  }
+
+  async discardDocument(staged: StagedDocument): Promise<void> {
+    this.#begin(staged).staged.delete(staged.revision);
+  }
+
+  async changes(scope: Scope, cursor: string | undefined, limit: number): Promise<ChangePage> {
+    const space = this.#begin(scope);
+    const positions = space.partitions.map((partition, at) => this.#position(partition, cursor, at));
+    const rows: MemoryRecord[] = [];
+    const removed: number[] = [];
+    for (const [at, partition] of space.partitions.entries()) {
+      if (rows.length >= Math.max(1, limit)) break;
+      const page = changesIn(partition, positions[at]!, Math.max(1, limit) - rows.length);
+      rows.push(...page.records);
+      removed.push(...page.removed);
+      positions[at] = page.end;
+    }
+    return {
+      rows: rows.filter((record) => this.#isVisible(record)).map(toIndexRow),
+      // A memory whose new thread put it into another partition left the one but not the store.
+      removed: removed.filter((row) => !space.rows.has(row)),
+      cursor: encodeCursor(
+        "feed",
+        positions.flatMap(({ seq, row, horizon }) => [seq, row, horizon]),
+      ),
+      more: space.partitions.some(
+        ({ seq }, at) => positions[at]!.seq < seq || positions[at]!.row < wholeWrite,
+      ),
+    };
+  }
+
+  async generation(scope: Scope): Promise<string> {
+    return this.#begin(scope)
+      .partitions.map((partition) => partition.seq)
+      .join(".");
+  }
+
+  async stats(scope?: Scope): Promise<StoreStats> {
+    const spaces = scope ? [this.#begin(scope)] : [...this.#spaces()];
+    const all = spaces.flatMap((space) => [...units(space)]);
+    const visible = all.filter((unit) => unit.life.expiresAt > this.#now());
+    const memories = visible.flatMap(memoriesOf);
+    const models: Record<string, number> = {};
+    for (const { vector } of memories) if (vector) models[vector.model] = (models[vector.model] ?? 0) + 1;
+    return {
+      tiers: byTier((tier) => this.#tierStats(visible, tier)),
+      memories: memories.length,
+      documents: visible.filter(isDocument).length,
+      withoutVector: memories.filter((record) => record.vector === null).length,
+      models,
+      expired: all.filter((unit) => unit.life.expiresAt <= this.#now()).flatMap(memoriesOf).length,
+      evicted: spaces.reduce((sum, space) => sum + space.evicted, 0),
+      namespaces: spaces.filter((space) => this.#holdsAnything(space)).length,
+      journalRows: spaces.reduce((sum, space) => sum + space.journal.length, 0),
+      bytesOnDisk: 0,
+    };
+  }
+
+  async namespaces(): Promise<string[]> {
+    const named = [...this.#spaces()].filter((space) => this.#holdsAnything(space));
+    return named.map((space) => space.name).sort(compareNames);
+  }
+
+  async cleanup(
+    options: { readonly dryRun: boolean; readonly scope?: Scope | undefined },
+    call?: StoreCall,
+  ): Promise<CleanupResult> {
+    call?.signal?.throwIfAborted();
+    const spaces = options.scope ? [this.#begin(options.scope)] : [...this.#spaces()];
+    const expiredByTier = byTier(() => 0);
+    let stagedChunks = 0;
+    let journalRows = 0;
+    for (const space of spaces) {
+      const due = [...units(space)].filter((unit) => unit.life.expiresAt <= this.#now());
+      for (const unit of due) expiredByTier[unit.life.tier] += memoriesOf(unit).length;
+      const oldest = this.#now() - this.#options.forgetRetentionMs;
+      journalRows += space.journal.filter((entry) => entry.at < oldest).length;
+      stagedChunks += this.#sweep(space, options.dryRun);
+      if (options.dryRun) continue;
+      space.journal = space.journal.filter((entry) => entry.at >= oldest);
+      for (const unit of due) this.#remove(space, unit, "expire", expiredReason, uuidv7(), false);
+    }
+    const expired = Object.values(expiredByTier).reduce((sum, count) => sum + count, 0);
+    return { expired, expiredByTier, stagedChunks, journalRows };
+  }
+
+  async journal(
+    scope: Scope,
+    page: {
+      readonly limit: number;
+      readonly cursor?: string | undefined;
+      readonly memoryId?: string | undefined;
+    },
+  ): Promise<JournalPage> {
+    const [before] =
+      page.cursor === undefined ? [Number.POSITIVE_INFINITY] : decodeCursor("journal", page.cursor, 1);
+    const found = this.#begin(scope)
+      .journal.map((entry, number) => ({ entry, number }))
+      .filter(({ entry, number }) => number < before! && (page.memoryId ?? entry.id) === entry.id)
+      .reverse();
+    const shown = found.slice(0, page.limit);
+    return {
+      entries: shown.map(({ entry }) => entry),
+      ...(found.length > page.limit ? { cursor: encodeCursor("journal", [shown.at(-1)!.number]) } : {}),
+    };
+  }
+
+  async acquireLease(name: string, holder: string, ttlMs: number): Promise<boolean> {
+    this.#assertOpen();
+    const lease = this.#leases.get(name);
+    if (lease && lease.holder !== holder && lease.until > this.#now()) return false;
+    this.#leases.set(name, { holder, until: this.#now() + ttlMs });
+    return true;
+  }
+
+  async releaseLease(name: string, holder: string): Promise<void> {
+    if (this.#leases.get(name)?.holder === holder) this.#leases.delete(name);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#namespaces.clear();
+  }
+
+  #begin(scope: Scope, call?: StoreCall): Namespace {
+    call?.signal?.throwIfAborted();
+    if (this.#closed)
+      throw new StrataError("CLOSED", "The store was closed before the call; make a new one.");
+    let space = this.#namespaces.get(scope.namespace);
+    if (!space) {
+      space = {
+        name: scope.namespace,
+        partitions: Array.from({ length: this.#options.partitions }, createPartition),
+        rows: new Map(),
+        ids: new Map(),
+        keys: new Map(),
+        documents: new Map(),
+        staged: new Map(),
+        journal: [],
+        evicted: 0,
+      };
+      this.#namespaces.set(scope.namespace, space);
+    }
+    return space;
+  }
+
+  #spaces(): Iterable<Namespace> {
+    if (this.#closed)
+      throw new StrataError("CLOSED", "The store was closed before the call; make a new one.");
+    return this.#namespaces.values();
+  }
+
+  #assertOpen(): void {
+    if (this.#closed)
+      throw new StrataError("CLOSED", "The store was closed before the call; make a new one.");
+  }
+
+  #isVisible(record: MemoryRecord): boolean {
+    return record.life.expiresAt > this.#now();
+  }
+
+  #show(space: Namespace, record: MemoryRecord | undefined): Memory | undefined {
+    return record && this.#isVisible(record) ? toMemory(space.name, record) : undefined;
+  }
+
+  #matching(space: Namespace, filter: MemoryFilter): MemoryRecord[] {
+    return [...space.rows.values()].filter(
+      (record) => this.#isVisible(record) && matchesFilter(toMemory(space.name, record), filter),
+    );
+  }
+
+  #expiry(life: Pick<Life, "tier" | "pinned">, lastUsedAt: number): number {
+    const { ttlSeconds } = this.#options.tiers[life.tier];
+    return life.pinned || ttlSeconds === 0 ? Number.POSITIVE_INFINITY : lastUsedAt + ttlSeconds * 1_000;
+  }
+
+  /** Where an entry belongs: its thread or its document keeps it together with others, else its id spreads it. */
+  #partitionOf(name: string): number {
+    let hash = 0;
+    for (const character of name) hash = (hash * 31 + character.codePointAt(0)!) >>> 0;
+    return hash % this.#options.partitions;
+  }
+
+  #named(space: Namespace, entry: NewEntry): MemoryRecord | undefined {
+    const byKey = entry.idempotencyKey === undefined ? undefined : space.keys.get(entry.idempotencyKey);
+    for (const known of [byKey, space.ids.get(entry.id)]) {
+      if (known && this.#isVisible(known)) return known;
+    }
+    return undefined;
+  }
+
+  /** @throws ALREADY_EXISTS before anything of the call is added. */
+  #refuseTaken(space: Namespace, entries: readonly NewEntry[]): void {
+    const hashes = new Map<string, string>();
+    const keys = new Set<string>();
+    for (const entry of entries) {
+      assertTier(entry.tier);
+      const key = entry.idempotencyKey;
+      const byKey = key === undefined ? undefined : space.keys.get(key);
+      if (key !== undefined && (keys.has(key) || (byKey && this.#isVisible(byKey)))) continue;
+      const known = space.ids.get(entry.id);
+      const hash = hashes.get(entry.id) ?? (known && this.#isVisible(known) ? known.contentHash : undefined);
+      if (hash !== undefined && hash !== entry.contentHash) {
+        throw new StrataError(
+          "ALREADY_EXISTS",
+          "Expected a new id; a memory of other content has it. Update that memory, or store under another id.",
+          { details: { id: entry.id } },
+        );
+      }
+      hashes.set(entry.id, entry.contentHash);
+      if (key !== undefined) keys.add(key);
+    }
+  }
+
+  #insert(space: Namespace, entry: NewEntry): MemoryRecord {
+    for (const named of [
+      entry.idempotencyKey === undefined ? undefined : space.keys.get(entry.idempotencyKey),
+      space.ids.get(entry.id),
+    ]) {
+      if (named && !this.#isVisible(named) && !named.document) {
+        this.#remove(space, named, "expire", expiredReason, uuidv7(), false);
+      }
+    }
+    const createdAt = entry.createdAt ?? this.#now();
+    const lastUsedAt = entry.lastUsedAt ?? createdAt;
+    const at = this.#partitionOf(entry.thread ?? entry.id);
+    const partition = space.partitions[at]!;
+    const record: MemoryRecord = {
+      row: ++this.#lastNumber,
+      id: entry.id,
+      life: {
+        tier: entry.tier,
+        importance: entry.importance,
+        accessCount: entry.accessCount ?? 0,
+        lastUsedAt,
+        expiresAt: this.#expiry(entry, lastUsedAt),
+        pinned: entry.pinned,
+      },
+      partition: at,
+      seq: ++partition.seq,
+      content: entry.content,
+      contentHash: entry.contentHash,
+      createdAt,
+      updatedAt: createdAt,
+      at: entry.at,
+      thread: entry.thread,
+      speaker: entry.speaker,
+      idempotencyKey: entry.idempotencyKey,
+      tags: [...new Set(entry.tags)],
+      metadata: structuredClone(entry.metadata),
+      version: 1,
+      vector: keepVector(entry.vector),
+      document: undefined,
+      place: undefined,
+    };
+    partition.units.add(record);
+    this.#remember(space, record);
+    if (entry.idempotencyKey !== undefined) space.keys.set(entry.idempotencyKey, record);
+    return record;
+  }
+
+  #remember(space: Namespace, record: MemoryRecord): void {
+    space.rows.set(record.row, record);
+    space.ids.set(record.id, record);
+  }
+
+  #publish(
+    space: Namespace,
+    staged: StagedDocument,
+    staging: Staging,
+    former: DocumentRecord | undefined,
+  ): DocumentRecord {
+    const { plan } = staging;
+    const at = this.#partitionOf(plan.uri);
+    const partition = space.partitions[at]!;
+    const now = this.#now();
+    const document: DocumentRecord = {
+      number: staged.revision,
+      life: {
+        tier: plan.tier,
+        importance: plan.importance,
+        accessCount: former?.life.accessCount ?? 0,
+        lastUsedAt: now,
+        expiresAt: this.#expiry(plan, now),
+        pinned: plan.pinned,
+      },
+      partition: at,
+      id: former?.id ?? staging.documentId,
+      uri: plan.uri,
+      title: plan.title,
+      hash: plan.hash,
+      createdAt: former?.createdAt ?? now,
+      updatedAt: now,
+      version: 0,
+      tags: [...new Set(plan.tags)],
+      metadata: structuredClone(plan.metadata),
+      characters: staging.chunks.reduce((most, { chunk }) => Math.max(most, chunk.source.end), 0),
+      chunks: new Set(),
+    };
+    const seq = former ? partition.seq : ++partition.seq;
+    for (const { row, chunk, at: addedAt } of staging.chunks) {
+      const { headings, chunk: number, start, end } = chunk.source;
+      const record: MemoryRecord = {
+        row,
+        id: chunk.id,
+        life: document.life,
+        partition: at,
+        seq,
+        content: chunk.content,
+        contentHash: chunk.contentHash,
+        createdAt: addedAt,
+        updatedAt: addedAt,
+        at: undefined,
+        thread: undefined,
+        speaker: undefined,
+        idempotencyKey: undefined,
+        tags: [],
+        metadata: structuredClone(chunk.metadata),
+        version: 1,
+        vector: keepVector(chunk.vector),
+        document,
+        place: { headings: [...headings], chunk: number, start, end },
+      };
+      document.chunks.add(record);
+      this.#remember(space, record);
+    }
+    partition.units.add(document);
+    space.documents.set(plan.uri, document);
+    return document;
+  }
+
+  #patchDocument(document: DocumentRecord, patch: EntryPatch): void {
+    if (patch.tags !== undefined) document.tags = [...new Set(patch.tags)];
+    if (patch.metadata !== undefined) document.metadata = structuredClone(patch.metadata);
+    document.version++;
+    document.updatedAt = this.#now();
+  }
+
+  #patchText(space: Namespace, record: MemoryRecord, patch: EntryPatch): void {
+    if (patch.content) {
+      record.content = patch.content.text;
+      record.contentHash = patch.content.hash;
+      record.vector = keepVector(patch.content.vector);
+    }
+    if (patch.vector !== undefined) record.vector = keepVector(patch.vector);
+    if (patch.tags !== undefined) record.tags = [...new Set(patch.tags)];
+    if (patch.metadata !== undefined) record.metadata = structuredClone(patch.metadata);
+    if (patch.at !== undefined) record.at = patch.at ?? undefined;
+    if (patch.speaker !== undefined) record.speaker = patch.speaker ?? undefined;
+    record.version++;
+    record.updatedAt = this.#now();
+    if (patch.thread === undefined) return;
+    record.thread = patch.thread ?? undefined;
+    const at = this.#partitionOf(record.thread ?? record.id);
+    if (at === record.partition) return;
+    const former = space.partitions[record.partition]!;
+    former.units.delete(record);
+    former.gone.push({ seq: ++former.seq, row: record.row });
+    space.partitions[at]!.units.add(record);
+    record.partition = at;
+  }
+
+  #patchLife(space: Namespace, unit: Unit, patch: EntryPatch): Evicted[] {
+    const { life } = unit;
+    const from = life.tier;
+    const isMoved = patch.tier !== undefined && patch.tier !== from;
+    const isPinChanged = patch.pinned !== undefined && patch.pinned !== life.pinned;
+    life.tier = patch.tier ?? life.tier;
+    life.importance = patch.importance ?? life.importance;
+    life.pinned = patch.pinned ?? life.pinned;
+    if (isMoved || isPinChanged) life.expiresAt = this.#expiry(life, Math.max(this.#now(), life.lastUsedAt));
+    if (isMoved) {
+      this.#record(space, {
+        run: uuidv7(),
+        at: this.#now(),
+        kind: tiers.indexOf(life.tier) > tiers.indexOf(from) ? "promote" : "demote",
+        id: unit.id,
+        document: isDocument(unit),
+        from,
+        to: life.tier,
+        reason: `moved by hand to ${life.tier}`,
+      });
+    }
+    return this.#makeRoom(space, unit, new Set([unit]));
+  }
+
+  /** Evicts from the tier and partition of a unit what no longer fits, the kept ones only when nothing else is left. */
+  #makeRoom(space: Namespace, unit: Unit, kept: ReadonlySet<Unit>): Evicted[] {
+    const { tiers: table, partitions, decayRate } = this.#options;
+    const { tier } = unit.life;
+    const capacity = shareOf(table[tier].capacity, partitions);
+    const partition = space.partitions[unit.partition]!;
+    const evicted: Evicted[] = [];
+    if (capacity === 0 || unit.life.pinned) return evicted;
+    for (;;) {
+      const counted = countedUnits(partition, tier);
+      if (counted.length <= capacity) return evicted;
+      const spent = counted.find((one) => one.life.expiresAt <= this.#now());
+      if (spent) {
+        this.#remove(space, spent, "expire", expiredReason, uuidv7(), false);
+        continue;
+      }
+      const others = counted.filter((one) => !kept.has(one));
+      const least = leastRelevant(others.length > 0 ? others : counted, this.#now(), decayRate)!;
+      const value = relevanceOf(least, this.#now(), decayRate);
+      const reason = `least relevant (${value.toFixed(4)}) of a tier at its capacity of ${capacity}`;
+      this.#remove(space, least, "evict", reason, uuidv7(), false);
+      space.evicted++;
+      evicted.push({ id: least.id, document: isDocument(least), tier, relevance: value });
+    }
+  }
+
+  #remove(space: Namespace, unit: Unit, kind: Reason, reason: string, run: string, isErased: boolean): void {
+    if (!space.partitions[unit.partition]!.units.has(unit)) return;
+    this.#drop(space, unit);
+    if (isErased) return;
+    const from = unit.life.tier;
+    this.#record(space, {
+      run,
+      at: this.#now(),
+      kind,
+      id: unit.id,
+      document: isDocument(unit),
+      from,
+      reason,
+    });
+  }
+
+  #removeChunk(space: Namespace, record: MemoryRecord, run: string, isErased: boolean): void {
+    const partition = space.partitions[record.partition]!;
+    record.document!.chunks.delete(record);
+    this.#unlist(space, partition, record, ++partition.seq);
+    if (isErased) return;
+    const reason = "forgotten on request";
+    const from = record.life.tier;
+    this.#record(space, {
+      run,
+      at: this.#now(),
+      kind: "forget",
+      id: record.id,
+      document: false,
+      from,
+      reason,
+    });
+  }
+
+  /** Takes a unit out of the partition and of every list, and tells the feed. */
+  #drop(space: Namespace, unit: Unit): void {
+    const partition = space.partitions[unit.partition]!;
+    const seq = ++partition.seq;
+    partition.units.delete(unit);
+    for (const record of memoriesOf(unit)) this.#unlist(space, partition, record, seq);
+    if (isDocument(unit) && space.documents.get(unit.uri) === unit) space.documents.delete(unit.uri);
+  }
+
+  #unlist(space: Namespace, partition: Partition, record: MemoryRecord, seq: number): void {
+    space.rows.delete(record.row);
+    if (space.ids.get(record.id) === record) space.ids.delete(record.id);
+    if (record.idempotencyKey !== undefined && space.keys.get(record.idempotencyKey) === record) {
+      space.keys.delete(record.idempotencyKey);
+    }
+    partition.gone.push({ seq, row: record.row });
+    const trimmed = partition.seq - this.#options.feedReach;
+    while (partition.gone.length > 0 && partition.gone[0]!.seq <= trimmed) partition.gone.shift();
+    partition.trimmed = Math.max(partition.trimmed, trimmed);
+  }
+
+  #record(space: Namespace, entry: JournalEntry): void {
+    space.journal.push(entry);
+    if (space.journal.length > journalBound) space.journal.shift();
+  }
+
+  #position(partition: Partition, cursor: string | undefined, at: number): Position {
+    if (cursor === undefined) return { seq: 0, row: wholeWrite, horizon: partition.seq };
+    const numbers = decodeCursor("feed", cursor, 3 * this.#options.partitions);
+    const [seq, row, horizon] = numbers.slice(3 * at) as [number, number, number];
+    if (seq > partition.seq) {
+      throw new StrataError(
+        "INVALID_CURSOR",
+        "The cursor is ahead of this store; it was made by another. Start without one.",
+      );
+    }
+    if (Math.max(seq, horizon) < partition.trimmed) {
+      throw new StrataError(
+        "FEED_TRUNCATED",
+        "The feed no longer reaches back to the cursor. Build what follows it again, starting without a cursor.",
+        { details: { cursor: seq, oldest: partition.trimmed } },
+      );
+    }
+    return { seq, row, horizon };
+  }
+
+  /** Drops staged revisions that were left alone. Returns how many chunks they hold. */
+  #sweep(space: Namespace, dryRun = false): number {
+    let chunks = 0;
+    for (const [revision, staging] of space.staged) {
+      if (staging.touchedAt + stagingLeaseMs > this.#now()) continue;
+      chunks += staging.chunks.length;
+      if (!dryRun) space.staged.delete(revision);
+    }
+    return chunks;
+  }
+
+  #holdsAnything(space: Namespace): boolean {
+    return [...units(space)].some((unit) => unit.life.expiresAt > this.#now());
+  }
+
+  #tierStats(visible: readonly Unit[], tier: Tier): TierStats {
+    const inTier = visible.filter((unit) => unit.life.tier === tier);
+    const memories = inTier.flatMap(memoriesOf);
+    return {
+      entries: inTier.length,
+      memories: memories.length,
+      documents: inTier.filter(isDocument).length,
+      pinned: inTier.filter((unit) => unit.life.pinned).length,
+      bytes: memories.reduce((sum, record) => sum + Buffer.byteLength(record.content), 0),
+      ...this.#options.tiers[tier],
+    };
+  }
+}
+
+const expiredReason = "unused for longer than its tier keeps";
+
+function* units(space: Namespace): Iterable<Unit> {
+  for (const partition of space.partitions) yield* partition.units;
+}
+
+function byTier<T>(value: (tier: Tier) => T): Record<Tier, T> {
+  return Object.fromEntries(tiers.map((tier) => [tier, value(tier)])) as Record<Tier, T>;
+}
+
+/** By code point, as SQLite compares. */
+function compareNames(one: string, other: string): number {
+  return Buffer.compare(Buffer.from(one), Buffer.from(other));
+}
+
+/** @throws UNKNOWN_TIER */
+function assertTier(tier: Tier): void {
+  if (!isTier(tier)) {
+    throw new StrataError("UNKNOWN_TIER", `Expected one of the tiers ${tiers.join(", ")}; got another name.`);
+  }
+}
+
+/** @throws NOT_FOUND when the revision was published, discarded or swept. */
+function stagingOf(space: Namespace, staged: StagedDocument): Staging {
+  const staging = space.staged.get(staged.revision);
+  if (staging) return staging;
+  throw new StrataError(
+    "NOT_FOUND",
+    "Expected a staged document; it was published, discarded, or left alone for too long. Stage it again.",
+    { details: { revision: staged.revision } },
+  );
+}

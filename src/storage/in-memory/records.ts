@@ -1,0 +1,173 @@
+import type { Memory, Metadata, StoredDocument } from "../../contract/memory.ts";
+import type { IndexRow, RowFacts, StoredVector } from "../../contract/memory-store.ts";
+import type { Tier } from "../../contract/tier.ts";
+
+/** What a memory or a document lives by; the chunks of a document share their document's. */
+export interface Life {
+  tier: Tier;
+  importance: number;
+  accessCount: number;
+  lastUsedAt: number;
+  /** `Infinity`: never. */
+  expiresAt: number;
+  pinned: boolean;
+}
+
+export interface DocumentRecord {
+  readonly number: number;
+  readonly life: Life;
+  readonly partition: number;
+  readonly id: string;
+  readonly uri: string;
+  readonly title: string | undefined;
+  readonly hash: string;
+  readonly createdAt: number;
+  updatedAt: number;
+  version: number;
+  tags: readonly string[];
+  metadata: Metadata;
+  readonly characters: number;
+  readonly chunks: Set<MemoryRecord>;
+}
+
+export interface ChunkPlace {
+  readonly headings: readonly string[];
+  readonly chunk: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface MemoryRecord {
+  readonly row: number;
+  readonly id: string;
+  readonly life: Life;
+  partition: number;
+  /** Number of the last write to it in its partition's feed. */
+  seq: number;
+  content: string;
+  contentHash: string;
+  readonly createdAt: number;
+  updatedAt: number;
+  at: number | undefined;
+  thread: string | undefined;
+  speaker: string | undefined;
+  readonly idempotencyKey: string | undefined;
+  tags: readonly string[];
+  metadata: Metadata;
+  version: number;
+  vector: { readonly model: string; readonly values: Float16Array } | null;
+  readonly document: DocumentRecord | undefined;
+  readonly place: ChunkPlace | undefined;
+}
+
+/** What is evicted, expires and counts as one. */
+export type Unit = MemoryRecord | DocumentRecord;
+
+export function isDocument(unit: Unit): unit is DocumentRecord {
+  return "chunks" in unit;
+}
+
+export function numberOf(unit: Unit): number {
+  return isDocument(unit) ? unit.number : unit.row;
+}
+
+export function unitOf(record: MemoryRecord): Unit {
+  return record.document ?? record;
+}
+
+export function memoriesOf(unit: Unit): readonly MemoryRecord[] {
+  return isDocument(unit) ? [...unit.chunks] : [unit];
+}
+
+export function keepVector(vector: StoredVector | null): MemoryRecord["vector"] {
+  return vector && { model: vector.model, values: new Float16Array(vector.values) };
+}
+
+export function toMemory(namespace: string, record: MemoryRecord): Memory {
+  const { life, document } = record;
+  return {
+    id: record.id,
+    namespace,
+    tier: life.tier,
+    content: record.content,
+    contentHash: record.contentHash,
+    importance: life.importance,
+    accessCount: life.accessCount,
+    createdAt: record.createdAt,
+    updatedAt: Math.max(record.updatedAt, document?.updatedAt ?? 0),
+    lastUsedAt: life.lastUsedAt,
+    ...(Number.isFinite(life.expiresAt) ? { expiresAt: life.expiresAt } : {}),
+    ...optional(record),
+    tags: [...(document ?? record).tags],
+    metadata: structuredClone({ ...document?.metadata, ...record.metadata }),
+    ...sourceOf(record),
+    pinned: life.pinned,
+    version: record.version + (document?.version ?? 0),
+    ...(record.vector ? { model: record.vector.model } : {}),
+  };
+}
+
+function optional(record: MemoryRecord): Pick<Memory, "at" | "thread" | "speaker"> {
+  return {
+    ...(record.at === undefined ? {} : { at: record.at }),
+    ...(record.thread === undefined ? {} : { thread: record.thread }),
+    ...(record.speaker === undefined ? {} : { speaker: record.speaker }),
+  };
+}
+
+function sourceOf(record: MemoryRecord): Pick<Memory, "source"> {
+  const { document, place } = record;
+  if (!document || !place) return {};
+  const title = document.title === undefined ? {} : { title: document.title };
+  return { source: { documentId: document.id, uri: document.uri, ...title, ...place } };
+}
+
+export function toIndexRow(record: MemoryRecord): IndexRow {
+  return {
+    row: record.row,
+    id: record.id,
+    content: record.content,
+    ...optional(record),
+    ...sourceOf(record),
+    ...(record.vector ? { model: record.vector.model } : {}),
+    vector: record.vector?.values.slice() ?? null,
+  };
+}
+
+export function toFacts(record: MemoryRecord): RowFacts {
+  const { at, speaker } = optional(record);
+  return {
+    row: record.row,
+    importance: record.life.importance,
+    accessCount: record.life.accessCount,
+    lastUsedAt: record.life.lastUsedAt,
+    createdAt: record.createdAt,
+    ...(at === undefined ? {} : { at }),
+    tier: record.life.tier,
+    ...(speaker === undefined ? {} : { speaker }),
+    tags: [...(record.document ?? record).tags],
+  };
+}
+
+export function toDocument(namespace: string, document: DocumentRecord): StoredDocument {
+  const { life } = document;
+  return {
+    id: document.id,
+    namespace,
+    uri: document.uri,
+    ...(document.title === undefined ? {} : { title: document.title }),
+    hash: document.hash,
+    tier: life.tier,
+    importance: life.importance,
+    accessCount: life.accessCount,
+    createdAt: document.createdAt,
+    updatedAt: document.updatedAt,
+    lastUsedAt: life.lastUsedAt,
+    ...(Number.isFinite(life.expiresAt) ? { expiresAt: life.expiresAt } : {}),
+    pinned: life.pinned,
+    tags: [...document.tags],
+    metadata: structuredClone(document.metadata),
+    chunks: document.chunks.size,
+    characters: document.characters,
+  };
+}
