@@ -10,7 +10,7 @@ export interface Recording {
 
 /** What a recorded run stands in; by default no terminal, no input, no environment. */
 export interface RecordingOptions {
-  readonly input?: string | Uint8Array;
+  readonly input?: string | Io["stdin"];
   readonly environment?: Io["environment"];
   readonly terminal?: boolean;
   readonly cwd?: string;
@@ -41,6 +41,7 @@ export async function recordRun(argv: readonly string[], options: RecordingOptio
   return { exitCode, ...said };
 }
 
-async function* inputOf(input: string | Uint8Array | undefined): AsyncGenerator<Uint8Array> {
-  if (input !== undefined) yield typeof input === "string" ? Buffer.from(input) : input;
+async function* inputOf(input: RecordingOptions["input"]): AsyncGenerator<Uint8Array> {
+  if (typeof input === "string") yield Buffer.from(input);
+  else if (input !== undefined) yield* input;
 }

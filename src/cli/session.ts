@@ -1,3 +1,5 @@
+import { resolve } from "node:path";
+import type { ConfigOverrides } from "../config/config.ts";
 import type { Strata } from "../engine/strata.ts";
 import type { Io } from "./io.ts";
 import { type GlobalOptions, Output } from "./output.ts";
@@ -37,8 +39,14 @@ export class Session {
     return this.#open(true);
   }
 
+  /** What the command line sets of the configuration. */
+  get overrides(): ConfigOverrides {
+    const { db, namespace } = this.options;
+    return { path: db && resolve(this.io.cwd, db), namespace };
+  }
+
   async #open(mustExist: boolean): Promise<Strata> {
     const { openMemory } = await import("../engine/open-memory.ts");
-    return openMemory({ path: this.options.db, namespace: this.options.namespace, mustExist });
+    return openMemory({ ...this.overrides, mustExist });
   }
 }

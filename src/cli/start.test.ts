@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { after, describe, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -73,15 +74,46 @@ describe("the process", () => {
     assert.deepEqual({ code, said }, { code: 0, said: "" });
   });
 
-  test("an interrupt ends a command that waits for input with 130", async () => {
-    const child = spawn(process.execPath, [bin, "store", "-", "--db", join(folder, "x.db")], {
-      cwd: folder,
-      env: environment,
+  test("a folder is followed until an interrupt, which ends the command with 130", async () => {
+    const docs = join(folder, "docs");
+    mkdirSync(docs);
+    writeFileSync(join(docs, "one.md"), "# One\n\nThe first document.\n");
+    const argv = [bin, "ingest", "docs", "--watch", "--json", "--db", join(folder, "watched.db")];
+    const child = spawn(process.execPath, argv, { cwd: folder, env: environment });
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const nextReport = async () => JSON.parse((await lines.next()).value ?? "{}");
+    assert.equal((await nextReport()).added, 1);
+    // The watch begins after the first report, and a change before that would be seen by nobody: change until it tells.
+    let number = 0;
+    const changing = setInterval(() => {
+      number += 1;
+      writeFileSync(join(folder, "next.md"), `# Two\n\nVersion ${number} of the second.\n`);
+      renameSync(join(folder, "next.md"), join(docs, "two.md"));
+    }, 300);
+    const second = await nextReport();
+    clearInterval(changing);
+    assert.deepEqual([second.added, second.unchanged], [1, 1]);
+    const closed = new Promise((resolve) => child.on("close", resolve));
+    child.kill("SIGINT");
+    assert.equal(await closed, 130);
+  });
+
+  test("what one process stores, the next one recalls, from any folder below a .strata folder", () => {
+    const strata = (cwd: string, ...argv: string[]) =>
+      spawnSync(process.execPath, [bin, ...argv], { cwd, env: environment, encoding: "utf8" });
+    const project = join(folder, "a project");
+    mkdirSync(join(project, "below"), { recursive: true });
+    assert.equal(strata(project, "init").status, 0);
+    assert.equal(strata(join(project, "below"), "store", "Ada prefers tea").status, 0);
+    const { status, stdout, stderr } = strata(project, "recall", "what does Ada drink?");
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: "" });
+    assert.match(stdout, /Ada prefers tea/);
+    const refused = spawnSync(process.execPath, [bin, "stats"], {
+      cwd: project,
+      env: { ...environment, STRATA_NAMESPAC: "x" },
+      encoding: "utf8",
     });
-    // The command says nothing while it waits, so it is asked until it has begun to listen.
-    const asking = setInterval(() => child.kill("SIGINT"), 400);
-    const code = await new Promise((resolve) => child.on("close", resolve));
-    clearInterval(asking);
-    assert.equal(code, 130);
+    assert.equal(refused.status, 2);
+    assert.match(refused.stderr, /did you mean "STRATA_NAMESPACE"\? \[INVALID_CONFIGURATION\]/);
   });
 });

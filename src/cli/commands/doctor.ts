@@ -19,9 +19,9 @@ export function declare(command: Command, session: Session): void {
   ]);
 }
 
-async function doctor({ options, output, surroundings }: Session): Promise<void> {
+async function doctor({ overrides, output, surroundings }: Session): Promise<void> {
   const { diagnose } = await import("../../engine/doctor.ts");
-  const diagnosis = await diagnose({ path: options.db, namespace: options.namespace });
+  const diagnosis = await diagnose(overrides);
   output.result({ strata: packageVersion(), ...diagnosis }, () => formatDiagnosis(diagnosis, output.style));
   for (const warning of diagnosis.warnings) output.warn(warning);
   const [first] = diagnosis.problems;

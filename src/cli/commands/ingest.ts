@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { StrataError } from "../../contract/errors.ts";
 import type { Metadata } from "../../contract/memory.ts";
@@ -60,7 +61,8 @@ export function declare(command: Command, session: Session): void {
 
 async function ingest(paths: readonly string[], flags: Flags, session: Session): Promise<void> {
   const { name: _, tier, watch, prune, ...rest } = flags;
-  const source = sourceOf(paths, flags, session);
+  const places = paths.map((path) => (path === "-" ? path : resolve(session.io.cwd, path)));
+  const source = sourceOf(places, flags, session);
   const options: IngestOptions = {
     ...rest,
     tier: tier as Tier | undefined,
@@ -71,7 +73,7 @@ async function ingest(paths: readonly string[], flags: Flags, session: Session):
   await ingestOnce(memory, source, options, session);
   if (watch !== true) return;
   session.output.note("Watching for changes; Ctrl-C ends it.");
-  await watchPaths(paths, session.signal, () => ingestAgain(memory, source, options, session));
+  await watchPaths(places, session.signal, () => ingestAgain(memory, source, options, session));
 }
 
 function sourceOf(paths: readonly string[], { name, watch }: Flags, session: Session): IngestSource {
