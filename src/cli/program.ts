@@ -54,8 +54,9 @@ export function buildProgram(surroundings: Surroundings): Command {
 }
 
 /** Loads a command's module and lets it declare itself. */
-export async function declareCommand(command: Command, surroundings: Surroundings): Promise<void> {
+async function declareCommand(command: Command, surroundings: Surroundings): Promise<void> {
   const row = commandTable.find(({ name }) => name === command.name())!;
   const module = await row.load();
-  module.declare(command, new Session(surroundings, command.optsWithGlobals<GlobalOptions>()));
+  const options = command.optsWithGlobals<GlobalOptions>();
+  module.declare(command, new Session(surroundings, options, (other) => declareCommand(other, surroundings)));
 }

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { Command } from "commander";
 import type { ConfigOverrides } from "../config/config.ts";
 import type { Strata } from "../engine/strata.ts";
 import type { Io } from "./io.ts";
@@ -20,9 +21,16 @@ export class Session {
   readonly output: Output;
   readonly signal: AbortSignal;
   readonly surroundings: Surroundings;
+  /** Loads another command's arguments and options. */
+  readonly declare: (other: Command) => Promise<void>;
 
-  constructor(surroundings: Surroundings, options: GlobalOptions) {
+  constructor(
+    surroundings: Surroundings,
+    options: GlobalOptions,
+    declare: (other: Command) => Promise<void>,
+  ) {
     this.surroundings = surroundings;
+    this.declare = declare;
     this.io = surroundings.io;
     this.signal = surroundings.signal;
     this.options = options;

@@ -30,9 +30,8 @@ export function declare(command: Command, session: Session): void {
 }
 
 async function complete(words: readonly string[], program: Command, session: Session): Promise<void> {
-  const { declareCommand } = await import("../program.ts");
   const named = commandOf(words.slice(0, -1), program);
-  if (named) await declareCommand(named, session.surroundings);
+  if (named) await session.declare(named);
   const { candidates, directive } = completionsFor(words, program, named);
   for (const [value, description] of candidates) await session.output.write(`${value}\t${description}\n`);
   await session.output.write(`:${directive}\n`);
