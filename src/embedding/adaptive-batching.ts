@@ -1,4 +1,5 @@
 import type { BatchLimits } from "./batch-scheduler.ts";
+import { BatchingEpoch, type BatchObservation, type Rates, UnitChoice } from "./batching-epoch.ts";
 
 export interface AdaptiveBatchingOptions {
   readonly start: BatchLimits;
@@ -7,21 +8,12 @@ export interface AdaptiveBatchingOptions {
   readonly latencyTargetMs: number;
 }
 
-/** One batch that came back. */
-export interface BatchObservation {
-  readonly departedAt: number;
-  readonly answeredAt: number;
-  /** What was computed, in any one unit: tokens, or texts. */
-  readonly work: number;
-  /** More texts waited than could leave. Only then does the rate measure the setting, not the callers. */
-  readonly saturated: boolean;
-}
-
 /** Where the search stands. */
 export interface AdaptiveBatchingState extends BatchLimits {
   readonly phase: "measuring" | "searching" | "settled";
-  /** Work per second of the best setting, 0 before it was measured. */
-  readonly rate: number;
+  /** Texts per second of the best setting, 0 before it was measured. */
+  readonly textsPerSecond: number;
+  readonly tokensPerSecond: number;
   readonly p95Ms: number;
   /** False: no setting near holds the target, and the search works under a greater bound. */
   readonly targetMet: boolean;
@@ -33,8 +25,7 @@ interface Point {
   readonly slots: number;
 }
 
-interface Measured extends Point {
-  readonly rate: number;
+interface Measured extends Point, Rates {
   readonly p95Ms: number;
 }
 
@@ -44,12 +35,12 @@ const betterBy = 1.02;
 /** While settled, a rate this far from the remembered one means that the model's cost has changed. */
 const driftBy = 1.15;
 
-/** Measured batches of an epoch, at least; then as many as fill all slots evenly. */
-const epochBatches = 8;
-
 /** Epochs between two looks at the neighbours; doubled after each look that found nothing better. */
 const firstHold = 8;
 const longestHold = 64;
+
+/** Epochs for which a point that passed the bound is not tried again. */
+const tooSlowEpochs = 128;
 
 /** An unreachable target is replaced by this multiple of the least p95 found. */
 const relaxBy = 1.5;
@@ -89,11 +80,15 @@ export class AdaptiveBatching {
   #current: Point;
   #candidates: Point[] = [];
   #seen = new Set<string>();
+  /** Points that passed the bound, and the epoch in which they did: one lucky epoch must not bring them back. */
+  readonly #tooSlow = new Map<string, number>();
+  #epochs = 0;
   #settled = false;
   #hold = firstHold;
   #held = 0;
   #busy = false;
-  #epoch: Epoch;
+  readonly #units = new UnitChoice();
+  #epoch: BatchingEpoch;
 
   constructor(options: AdaptiveBatchingOptions) {
     this.#sizes = ladder(options.max.batchSize);
@@ -104,7 +99,7 @@ export class AdaptiveBatching {
       batch: nearestBelow(this.#sizes, options.start.batchSize),
       slots: nearestBelow(this.#slots, options.start.concurrency),
     };
-    this.#epoch = new Epoch(Number.NEGATIVE_INFINITY, this.#limits(this.#current).concurrency);
+    this.#epoch = new BatchingEpoch(Number.NEGATIVE_INFINITY, this.#limits(this.#current).concurrency);
   }
 
   /** What the scheduler is to use now. Without load that is the best setting known, never one on trial. */
@@ -117,7 +112,8 @@ export class AdaptiveBatching {
     return {
       ...this.#limits(best ?? this.#current),
       phase: best === undefined ? "measuring" : this.#settled ? "settled" : "searching",
-      rate: best?.rate ?? 0,
+      textsPerSecond: best?.textsPerSecond ?? 0,
+      tokensPerSecond: best?.tokensPerSecond ?? 0,
       p95Ms: best?.p95Ms ?? 0,
       targetMet: this.#boundMs === this.#latencyTargetMs && !(best && best.p95Ms > this.#boundMs),
     };
@@ -131,7 +127,10 @@ export class AdaptiveBatching {
     }
     this.#epoch.add(batch);
     if (!this.#epoch.complete) return;
-    const measured = { ...this.#current, rate: this.#epoch.rate, p95Ms: this.#epoch.p95Ms };
+    const measured = { ...this.#current, ...this.#epoch.rates, p95Ms: this.#epoch.p95Ms };
+    this.#units.learn(this.#epoch.scatter);
+    this.#epochs++;
+    if (measured.p95Ms > this.#boundMs) this.#tooSlow.set(key(measured), this.#epochs);
     if (this.#best === undefined) this.#accept(measured);
     else if (this.#settled) this.#holdOn(measured);
     else this.#judge(measured);
@@ -149,9 +148,14 @@ export class AdaptiveBatching {
   /** Settled: the rate is watched, and the neighbours are looked at again from time to time. */
   #holdOn(measured: Measured): void {
     const best = this.#best!;
-    const drift = Math.max(measured.rate / best.rate, best.rate / measured.rate);
-    if (drift > driftBy || (measured.p95Ms > this.#boundMs && best.p95Ms <= this.#boundMs)) {
+    const { unit } = this.#units;
+    const drift = Math.max(measured[unit] / best[unit], best[unit] / measured[unit]);
+    if (drift > driftBy) {
+      // The model is another than the one that was measured: what is known of its neighbours is void.
+      this.#tooSlow.clear();
       this.#boundMs = this.#latencyTargetMs;
+    }
+    if (drift > driftBy || measured.p95Ms > this.#boundMs) {
       this.#hold = firstHold;
       this.#accept(measured);
       return;
@@ -180,7 +184,7 @@ export class AdaptiveBatching {
 
   #next(): void {
     let candidate = this.#candidates.shift();
-    while (candidate !== undefined && this.#seen.has(key(candidate))) candidate = this.#candidates.shift();
+    while (candidate !== undefined && this.#isKnown(candidate)) candidate = this.#candidates.shift();
     if (candidate === undefined) {
       this.#settle();
       return;
@@ -189,11 +193,17 @@ export class AdaptiveBatching {
     this.#current = candidate;
   }
 
+  #isKnown(point: Point): boolean {
+    const slowIn = this.#tooSlow.get(key(point)) ?? Number.NEGATIVE_INFINITY;
+    return this.#seen.has(key(point)) || this.#epochs - slowIn < tooSlowEpochs;
+  }
+
   #settle(): void {
     const best = this.#best!;
     if (best.p95Ms > this.#boundMs) {
       // Nothing near is faster: the target cannot be met, and crawling below it would only cost throughput.
       this.#boundMs = relaxBy * best.p95Ms;
+      this.#tooSlow.clear();
       this.#accept(best);
       return;
     }
@@ -203,14 +213,15 @@ export class AdaptiveBatching {
   }
 
   #isBetter(a: Measured, b: Measured): boolean {
+    const { unit } = this.#units;
     const aHolds = a.p95Ms <= this.#boundMs;
     const bHolds = b.p95Ms <= this.#boundMs;
     if (aHolds !== bHolds) return aHolds;
-    return aHolds ? a.rate > betterBy * b.rate : betterBy * a.p95Ms < b.p95Ms;
+    return aHolds ? a[unit] > betterBy * b[unit] : betterBy * a.p95Ms < b.p95Ms;
   }
 
   #startEpoch(now: number): void {
-    this.#epoch = new Epoch(now, this.limits.concurrency);
+    this.#epoch = new BatchingEpoch(now, this.limits.concurrency);
   }
 
   #move(from: Point, step: Point): Point {
@@ -222,52 +233,6 @@ export class AdaptiveBatching {
 
   #limits(point: Point): BatchLimits {
     return { batchSize: this.#sizes[point.batch]!, concurrency: this.#slots[point.slots]! };
-  }
-}
-
-/** Batches that left under one setting. */
-class Epoch {
-  readonly #startedAt: number;
-  readonly #slots: number;
-  readonly #durations: number[] = [];
-  #warmUp: number;
-  #measureFrom = 0;
-  #measureTo = 0;
-  #work = 0;
-
-  constructor(startedAt: number, slots: number) {
-    this.#startedAt = startedAt;
-    this.#slots = slots;
-    this.#warmUp = slots;
-  }
-
-  add(batch: BatchObservation): void {
-    // It left under the setting before.
-    if (batch.departedAt < this.#startedAt) return;
-    if (this.#warmUp > 0) {
-      // The first round fills the slots one after another; the rate is counted from its end.
-      this.#warmUp--;
-      this.#measureFrom = batch.answeredAt;
-      return;
-    }
-    this.#work += batch.work;
-    this.#measureTo = batch.answeredAt;
-    this.#durations.push(batch.answeredAt - batch.departedAt);
-  }
-
-  /** Whole rounds of the slots, so that slots in step with each other are counted right. */
-  get complete(): boolean {
-    return this.#durations.length >= this.#slots * Math.ceil(epochBatches / this.#slots);
-  }
-
-  /** Work per second. */
-  get rate(): number {
-    return (1000 * this.#work) / Math.max(this.#measureTo - this.#measureFrom, 1e-6);
-  }
-
-  get p95Ms(): number {
-    const sorted = this.#durations.toSorted((a, b) => a - b);
-    return sorted[Math.ceil(0.95 * sorted.length) - 1]!;
   }
 }
 

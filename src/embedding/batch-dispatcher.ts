@@ -146,9 +146,10 @@ export class BatchDispatcher {
 
   #adapt(departure: Departure<EmbeddingJob>, departedAt: number, answeredAt: number): void {
     if (this.#adaptive === undefined) return;
-    let work = 0;
-    for (const job of departure.items) work += job.tokens;
-    this.#adaptive.observe({ departedAt, answeredAt, work, saturated: departure.saturated });
+    const { items, saturated } = departure;
+    let tokens = 0;
+    for (const job of items) tokens += job.tokens;
+    this.#adaptive.observe({ departedAt, answeredAt, texts: items.length, tokens, saturated });
     this.#scheduler.setLimits(this.#adaptive.limits);
   }
 

@@ -51,7 +51,7 @@ export interface BatchEmbedderStats {
   /** Texts in which the model knows nothing. */
   readonly unknown: number;
   readonly batching: BatchLimits & {
-    readonly adaptive?: Pick<AdaptiveBatchingState, "phase" | "rate" | "p95Ms" | "targetMet">;
+    readonly adaptive?: Omit<AdaptiveBatchingState, keyof BatchLimits>;
   };
   readonly cost: EmbeddingCost & { readonly byNamespace: Readonly<Record<string, EmbeddingCost>> };
 }
@@ -108,7 +108,8 @@ export function embedderStats(from: StatsSources): BatchEmbedderStats {
         ? {
             adaptive: {
               phase: batching.phase,
-              rate: batching.rate,
+              textsPerSecond: batching.textsPerSecond,
+              tokensPerSecond: batching.tokensPerSecond,
               p95Ms: batching.p95Ms,
               targetMet: batching.targetMet,
             },
