@@ -21,7 +21,7 @@ import { root } from "./repository.ts";
 const ownDocuments = ["README.md", "CONTRIBUTING.md", "docs", "src"];
 const ownQuestions = [
   "What survives when the process is killed in the middle of a write?",
-  "How are meaning and words put together into one ranking?",
+  "What happens when a tier is full?",
   "Which room may import which?",
 ];
 const hitsShown = 3;
@@ -112,7 +112,7 @@ ${memory.path} holds ${held}, ${formatBytes(bytesOnDisk)}. In this repository, t
 
   npx strata recall ${quoted(example)}
   npx strata recall ${quoted(questions[0] ?? example)} --explain --limit 3
-  npx strata search "write-ahead log"
+  npx strata search '"write-ahead log"'
   npx strata store "Ada prefers tea" --tags ada
   npx strata stats
 `);
