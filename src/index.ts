@@ -1,13 +1,16 @@
 export type { PrefetcherOptions, PrefetchStats } from "./caching/prefetcher.ts";
-export { Prefetcher } from "./caching/prefetcher.ts";
-export {
-  type CacheSelector,
-  type QueryFunction,
-  QueryOptimizer,
-  type QueryOptimizerOptions,
-  type QueryOptions,
-  type QueryStats,
-} from "./caching/query-optimizer.ts";
+export { QueryOptimizer } from "./caching/query-optimizer.ts";
+export type {
+  PredictedQuery,
+  PrefetchOptions,
+  PreparedQuery,
+  QueryFunction,
+  QueryOptimizerOptions,
+  QueryOptions,
+  QueryPath,
+} from "./caching/query-optimizer-options.ts";
+export type { QueryStats } from "./caching/query-stats.ts";
+export type { CacheSelector } from "./caching/result-cache.ts";
 export type { Clock } from "./contract/clock.ts";
 export type { EmbedCall, EmbeddingModel, EmbeddingReply, EmbeddingTask } from "./contract/embedding-model.ts";
 export {

@@ -3,23 +3,22 @@ export class Flight<T> {
   readonly #controller = new AbortController();
   readonly #outcome = Promise.withResolvers<T>();
   #waiting = 0;
-  #invalidated = false;
+  #ended = false;
 
   /** @param start Begins the work at once; its signal is aborted when the last caller has left. */
-  constructor(start: (signal: AbortSignal) => Promise<T> | T) {
-    const work = (async () => start(this.#controller.signal))();
-    work.then(this.#outcome.resolve, this.#outcome.reject);
+  constructor(start: (signal: AbortSignal) => Promise<T>) {
+    start(this.#controller.signal).then(
+      (value) => {
+        this.#ended = true;
+        this.#outcome.resolve(value);
+      },
+      (error: unknown) => {
+        this.#ended = true;
+        this.#outcome.reject(error);
+      },
+    );
     // A failure that no caller is left to see is nobody's unhandled rejection.
     this.#outcome.promise.catch(() => {});
-  }
-
-  /** What it works on changed meanwhile: its callers get the result, but nobody may keep it. */
-  get invalidated(): boolean {
-    return this.#invalidated;
-  }
-
-  invalidate(): void {
-    this.#invalidated = true;
   }
 
   /** The last caller has left: nobody can join any more. */
@@ -31,22 +30,22 @@ export class Flight<T> {
   join(signal: AbortSignal | undefined): Promise<T> {
     this.#waiting += 1;
     if (!signal) return this.#outcome.promise;
-    if (signal.aborted) {
-      this.#leave(signal.reason);
-      return Promise.reject(signal.reason);
-    }
     return new Promise<T>((resolve, reject) => {
       const onAbort = (): void => {
         this.#leave(signal.reason);
         reject(signal.reason);
       };
+      // A synchronous start may have aborted the caller's own signal.
+      if (signal.aborted) return onAbort();
       signal.addEventListener("abort", onAbort, { once: true });
-      this.#outcome.promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+      const done = (): void => signal.removeEventListener("abort", onAbort);
+      this.#outcome.promise.then(resolve, reject).then(done);
     });
   }
 
   /** Aborts the work and rejects everyone who waits for it, with the reason; nothing when it has ended. */
   abort(reason: unknown): void {
+    if (this.#ended) return;
     this.#outcome.reject(reason);
     this.#controller.abort(reason);
   }

@@ -1,227 +1,109 @@
-import { LRUCache } from "lru-cache";
-import { type Clock, systemClock } from "../contract/clock.ts";
 import { StrataError } from "../contract/errors.ts";
 import { Flight } from "./flight.ts";
+import { Prefetcher } from "./prefetcher.ts";
+import {
+  checkSettings,
+  type PredictedQuery,
+  type PreparedQuery,
+  type QueryFunction,
+  type QueryOptimizerOptions,
+  type QueryOptions,
+  type Settings,
+} from "./query-optimizer-options.ts";
+import { noCounts, type QueryCounts, type QueryStats } from "./query-stats.ts";
+import {
+  type CacheSelector,
+  type KeptResult,
+  matches,
+  nameOf,
+  type QueryName,
+  ResultCache,
+} from "./result-cache.ts";
 import { type SharedValue, shareValue } from "./shared-value.ts";
 
-/** How a {@link QueryOptimizer} keeps results. All of it is bounded. */
-export interface QueryOptimizerOptions {
-  /** Most results kept. At least 1, default 1,000. */
-  readonly maxEntries?: number | undefined;
-  /** Most bytes kept, estimated. At least 1, default 64 MiB; a larger single result is not kept. */
-  readonly maxBytes?: number | undefined;
-  /** How long a result is fresh. Default 300,000. */
-  readonly ttlMs?: number | undefined;
-  /** Share 0..1 by which each result's time is shortened at random, so that many do not expire together. Default .1. */
-  readonly ttlJitter?: number | undefined;
-  /** How long after its time a result is still given, while it is computed again behind. Default 0. */
-  readonly staleMs?: number | undefined;
-  /** Compute again behind a hit when less than this share 0..1 of its time is left. Default 0: never. */
-  readonly refreshAhead?: number | undefined;
-  /** How long an empty result (undefined, null, []) is fresh. Default: as any other. */
-  readonly emptyTtlMs?: number | undefined;
-  /** How long a failure is given again instead of tried again. Default 0: never. */
-  readonly errorTtlMs?: number | undefined;
-  /** Computations at once that nobody waits for: refreshes and prefetches. Default 2; more are left undone. */
-  readonly maxBackground?: number | undefined;
-  /** For tests. Default: the machine's time. */
-  readonly clock?: Clock | undefined;
-  /** Uniform in 0..1. For tests. Default Math.random. */
-  readonly random?: (() => number) | undefined;
-}
-
-/** How one query is executed. */
-export interface QueryOptions<T> {
-  /** Whose query it is: equal keys of two namespaces are two queries. Default "". */
-  readonly namespace?: string | undefined;
-  /** By which `invalidateCache` can find it. */
-  readonly tags?: readonly string[] | undefined;
-  /** Instead of the optimizer's own. */
-  readonly ttlMs?: number | undefined;
-  /** When the result at hand stops being true, in milliseconds since 1970; its time ends there at the latest. */
-  readonly expiresAt?: ((result: T) => number | undefined) | undefined;
-  /** Aborting it takes this caller away; the work ends with its last caller. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** The work of a query; `signal` is aborted when nobody waits for it any more. */
-export type QueryFunction<T> = (signal: AbortSignal) => Promise<T> | T;
-
-/** Which results to drop: every given field must match. */
-export interface CacheSelector {
-  readonly namespace?: string | undefined;
-  readonly prefix?: string | undefined;
-  readonly tag?: string | undefined;
-}
-
-export interface QueryStats {
-  readonly totalQueries: number;
-  /** Given from the cache, fresh or stale. */
-  readonly hits: number;
-  /** Of these, given after their time while they were computed again. */
-  readonly staleHits: number;
-  /** Computed. */
-  readonly misses: number;
-  /** Waited for the same query already under way. */
-  readonly joins: number;
-  /** Share 0..1 of queries that cost no computation of their own: (hits + joins) / total; 0 before the first. */
-  readonly hitRate: number;
-  readonly cacheSize: number;
-  readonly cacheBytes: number;
-  readonly maxBytes: number;
-  readonly inFlight: number;
-  /** Results that left for want of room. */
-  readonly evictions: number;
-  /** Results computed but not kept: invalidated meanwhile, or larger than the cache. */
-  readonly notKept: number;
-  /** Computations behind a hit, and prefetches, begun and left undone for want of a slot. */
-  readonly background: { readonly begun: number; readonly failed: number; readonly leftUndone: number };
-}
-
-interface Entry {
-  readonly shared: SharedValue;
-  readonly failed: boolean;
-  readonly namespace: string;
-  readonly key: string;
-  readonly tags: readonly string[];
-  /** On the monotonic clock. */
-  readonly keptAt: number;
-  readonly freshUntil: number;
-  readonly staleUntil: number;
-}
-
-interface OpenFlight {
+/** A query under way, that others may join. */
+interface OpenFlight extends QueryName {
+  readonly name: string;
+  readonly generation: string | undefined;
   readonly flight: Flight<SharedValue>;
+  /** What it works on changed meanwhile: its callers get the result, but nobody may keep it. */
+  invalidated: boolean;
+}
+
+/** A query that will probably be asked, waiting for a moment when nobody waits. */
+interface Wanted {
   readonly namespace: string;
   readonly key: string;
-  readonly tags: readonly string[];
+  readonly generation: string | undefined;
 }
 
-/** Bytes of an entry beside its value and key: the entry, its place in the cache and in its namespace. */
-const entryBytes = 200;
-
-type Settings = { readonly [K in keyof QueryOptimizerOptions]-?: NonNullable<QueryOptimizerOptions[K]> };
-
-function atLeast(value: number, minimum: number, name: string): number {
-  if (!(value >= minimum))
-    throw new StrataError(
-      "INVALID_ARGUMENT",
-      `Expected ${name} as a number of at least ${minimum}, got ${value}.`,
-      { details: { argument: name } },
-    );
-  return value;
-}
-
-function share(value: number, name: string): number {
-  if (!(value >= 0 && value <= 1))
-    throw new StrataError("INVALID_ARGUMENT", `Expected ${name} as a number from 0 to 1, got ${value}.`, {
-      details: { argument: name },
-    });
-  return value;
-}
-
-function checkSettings(options: QueryOptimizerOptions): Settings {
-  const ttlMs = atLeast(options.ttlMs ?? 300_000, 0, "ttlMs");
-  return {
-    maxEntries: atLeast(options.maxEntries ?? 1_000, 1, "maxEntries"),
-    maxBytes: atLeast(options.maxBytes ?? 64 * 2 ** 20, 1, "maxBytes"),
-    ttlMs,
-    ttlJitter: share(options.ttlJitter ?? 0.1, "ttlJitter"),
-    staleMs: atLeast(options.staleMs ?? 0, 0, "staleMs"),
-    refreshAhead: share(options.refreshAhead ?? 0, "refreshAhead"),
-    emptyTtlMs: atLeast(options.emptyTtlMs ?? ttlMs, 0, "emptyTtlMs"),
-    errorTtlMs: atLeast(options.errorTtlMs ?? 0, 0, "errorTtlMs"),
-    maxBackground: atLeast(options.maxBackground ?? 2, 0, "maxBackground"),
-    clock: options.clock ?? systemClock,
-    random: options.random ?? Math.random,
-  };
-}
-
-function isEmpty(value: unknown): boolean {
-  return value === undefined || value === null || (Array.isArray(value) && value.length === 0);
-}
+/** Predicted queries that wait; the oldest of more is given up. */
+const maxWanted = 16;
 
 /**
  * Makes a repeated query cost nothing: results are kept, least recently used ones leave first; equal queries at once
- * are computed once; what a caller gets it cannot change for the others.
+ * are computed once; what a caller gets it cannot change for the others: plain data is frozen, maps, sets, dates and
+ * binary data are copied for each caller, and what can be neither is never kept.
  *
  * @example
  * ```ts
  * const queries = new QueryOptimizer({ ttlMs: 60_000 });
- * const user = await queries.executeQuery("user:7", async () => ({ id: 7, name: "Ada" }));
- * queries.invalidateCache("user:7");
+ * const answer = await queries.executeQuery("greeting:7", async () => ({ text: "hello" }));
+ * console.log(answer.text, queries.getStats().hitRate);
+ * queries.invalidateCache({ prefix: "greeting:" });
  * await queries.close();
  * ```
  */
 export class QueryOptimizer {
   readonly #settings: Settings;
-  readonly #entries: LRUCache<string, Entry>;
+  readonly #results: ResultCache;
+  readonly #prefetcher: Prefetcher | undefined;
+  /** The newest flight of each name. */
   readonly #flights = new Map<string, OpenFlight>();
-  /** Full keys by namespace, so that a namespace's invalidation costs what it holds. */
-  readonly #byNamespace = new Map<string, Set<string>>();
+  /** All that are under way, those of callers who wanted no cache and those overtaken by a write included. */
+  readonly #underWay = new Set<{ abort(reason: unknown): void }>();
+  readonly #wanted = new Map<string, Wanted>();
+  readonly #counts: QueryCounts = noCounts();
   #background = 0;
   #closed = false;
-  readonly #counts = {
-    total: 0,
-    hits: 0,
-    stale: 0,
-    misses: 0,
-    joins: 0,
-    evictions: 0,
-    notKept: 0,
-    begun: 0,
-    failed: 0,
-    leftUndone: 0,
-  };
 
   /** @throws INVALID_ARGUMENT */
   constructor(options: QueryOptimizerOptions = {}) {
     this.#settings = checkSettings(options);
-    this.#entries = new LRUCache<string, Entry>({
-      max: Math.floor(this.#settings.maxEntries),
-      maxSize: Math.floor(this.#settings.maxBytes),
-      sizeCalculation: (entry, fullKey) => entryBytes + 2 * fullKey.length + entry.shared.bytes,
-      dispose: (entry, fullKey, reason) => this.#removed(entry, fullKey, reason),
-    });
+    const { maxEntries, maxBytes, prefetch } = this.#settings;
+    this.#prefetcher = prefetch && new Prefetcher(prefetch);
+    this.#results = new ResultCache(maxEntries, maxBytes, (name) => this.#prefetcher?.settle(name, "wasted"));
   }
 
   /**
    * The result of the query: kept, waited for, or computed by `work`.
-   * @param key Everything the result depends on beside its namespace.
+   * @param key Everything the result depends on beside its namespace and generation.
    * @throws what `work` throws, to every caller that waits for it; the signal's reason; CLOSED
    */
   executeQuery<T>(key: string, work: QueryFunction<T>, options: QueryOptions<T> = {}): Promise<T> {
     if (this.#closed) return Promise.reject(new StrataError("CLOSED", "This query optimizer was closed."));
     if (options.signal?.aborted) return Promise.reject(options.signal.reason);
     this.#counts.total += 1;
-    const fullKey = `${options.namespace ?? ""}\0${key}`;
-    const entry = this.#entries.get(fullKey);
-    if (entry) {
-      const now = this.#settings.clock.monotonic();
-      if (now < entry.freshUntil) return this.#hit(entry, fullKey, now, work, options);
-      if (now < entry.staleUntil) {
-        this.#counts.stale += 1;
-        this.#computeBehind(fullKey, key, work, options);
-        return this.#give(entry);
-      }
-      this.#entries.delete(fullKey);
-    }
-    const open = this.#flights.get(fullKey);
-    if (open && !open.flight.abandoned) {
-      this.#counts.joins += 1;
-      return open.flight.join(options.signal).then((shared) => shared.give() as T);
-    }
-    this.#counts.misses += 1;
-    const flight = this.#begin(fullKey, key, work, options);
-    return flight.join(options.signal).then((shared) => shared.give() as T);
+    if (options.cache === false) return this.#bypass(work, options);
+    const name = nameOf(options.namespace ?? "", key);
+    const answer =
+      this.#fromKept(name, key, work, options) ??
+      this.#fromFlight<T>(name, options) ??
+      this.#compute(name, key, work, options);
+    if (this.#prefetcher) this.#lookAhead(this.#prefetcher, name, options);
+    return answer;
   }
 
-  /** Computes a query that somebody will probably ask, unless it is there, under way, or no background slot is free. */
+  /**
+   * Computes a query that somebody will probably ask.
+   * @returns False when it is there, or under way, or no background slot is free.
+   */
   prefetch<T>(key: string, work: QueryFunction<T>, options: QueryOptions<T> = {}): boolean {
-    const fullKey = `${options.namespace ?? ""}\0${key}`;
-    const entry = this.#entries.peek(fullKey);
-    if (this.#closed || (entry && this.#settings.clock.monotonic() < entry.freshUntil)) return false;
-    return this.#computeBehind(fullKey, key, work, options);
+    if (this.#closed) return false;
+    const name = nameOf(options.namespace ?? "", key);
+    const kept = this.#results.peek(name);
+    if (kept && kept.generation === options.generation && this.#isFresh(kept)) return false;
+    return this.#computeBehind(name, key, work, options);
   }
 
   /**
@@ -229,37 +111,38 @@ export class QueryOptimizer {
    * key of the namespace "".
    * @returns How many kept results were dropped.
    */
-  invalidateCache(which?: string | CacheSelector): number {
-    const matches = matcher(which);
-    for (const [fullKey, open] of this.#flights) {
-      if (!matches(open)) continue;
-      open.flight.invalidate();
-      this.#flights.delete(fullKey);
+  invalidateCache(which: string | CacheSelector = {}): number {
+    const selector = typeof which === "string" ? { namespace: "", key: which } : which;
+    for (const open of this.#flights.values()) {
+      if (!matches(selector, open)) continue;
+      open.invalidated = true;
+      this.#flights.delete(open.name);
     }
-    const namespace = typeof which === "object" ? which.namespace : undefined;
-    const candidates =
-      namespace === undefined ? [...this.#entries.keys()] : [...(this.#byNamespace.get(namespace) ?? [])];
-    const dropped = candidates.filter((fullKey) => matches(this.#entries.peek(fullKey)!));
-    for (const fullKey of dropped) this.#entries.delete(fullKey);
-    return dropped.length;
+    return this.#results.deleteMatching(selector);
   }
 
   getStats(): QueryStats {
-    const { total, hits, stale, misses, joins, evictions, notKept, begun, failed, leftUndone } = this.#counts;
+    const { total, hits, stale, misses, outdated, joins, bypassed, notKept, begun, failed, leftUndone } =
+      this.#counts;
+    const asked = hits + stale + joins + misses;
     return {
       totalQueries: total,
       hits: hits + stale,
       staleHits: stale,
       misses,
+      outdated,
       joins,
-      hitRate: total === 0 ? 0 : (hits + stale + joins) / total,
-      cacheSize: this.#entries.size,
-      cacheBytes: this.#entries.calculatedSize,
+      bypassed,
+      hitRate: asked === 0 ? 0 : (hits + stale + joins) / asked,
+      cacheSize: this.#results.size,
+      maxEntries: this.#settings.maxEntries,
+      cacheBytes: this.#results.bytes,
       maxBytes: this.#settings.maxBytes,
-      inFlight: this.#flights.size,
-      evictions,
+      inFlight: this.#underWay.size,
+      evictions: this.#results.evictions,
       notKept,
       background: { begun, failed, leftUndone },
+      ...(this.#prefetcher && { prefetch: this.#prefetcher.getStats() }),
     };
   }
 
@@ -267,139 +150,236 @@ export class QueryOptimizer {
   async close(): Promise<void> {
     this.#closed = true;
     const reason = new StrataError("CLOSED", "The query optimizer was closed while the query was under way.");
-    for (const { flight } of this.#flights.values()) flight.abort(reason);
+    for (const flight of this.#underWay) flight.abort(reason);
     this.#flights.clear();
-    this.#entries.clear();
+    this.#wanted.clear();
+    this.#results.deleteMatching({});
+    this.#prefetcher?.clear();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #hit<T>(
-    entry: Entry,
-    fullKey: string,
-    now: number,
+  #fromKept<T>(
+    name: string,
+    key: string,
     work: QueryFunction<T>,
     options: QueryOptions<T>,
-  ): Promise<T> {
-    this.#counts.hits += 1;
-    const { refreshAhead } = this.#settings;
-    const left = (entry.freshUntil - now) / (entry.freshUntil - entry.keptAt);
-    if (refreshAhead > 0 && left < refreshAhead) this.#computeBehind(fullKey, entry.key, work, options);
-    return this.#give(entry);
+  ): Promise<T> | undefined {
+    const kept = this.#results.get(name);
+    if (!kept) return undefined;
+    const { refreshAhead, clock } = this.#settings;
+    const now = clock.monotonic();
+    const isCurrent = kept.generation === options.generation && this.#isTrue(kept) && now < kept.staleUntil;
+    if (!isCurrent) {
+      if (kept.generation !== options.generation) this.#counts.outdated += 1;
+      this.#results.delete(name);
+      return undefined;
+    }
+    const isFresh = now < kept.freshUntil;
+    if (isFresh) this.#counts.hits += 1;
+    else this.#counts.stale += 1;
+    const left = (kept.freshUntil - now) / (kept.freshUntil - kept.keptAt);
+    const isPopular = kept.uses > 0;
+    if (!isFresh || (refreshAhead > 0 && left < refreshAhead && isPopular))
+      this.#computeBehind(name, key, work, options);
+    kept.uses += 1;
+    this.#prefetcher?.settle(name, "used");
+    options.onPath?.(isFresh ? "hit" : "stale");
+    return kept.failed ? Promise.reject(kept.shared.give()) : Promise.resolve(kept.shared.give() as T);
   }
 
-  #give<T>(entry: Entry): Promise<T> {
-    return entry.failed ? Promise.reject(entry.shared.give()) : Promise.resolve(entry.shared.give() as T);
+  #fromFlight<T>(name: string, options: QueryOptions<T>): Promise<T> | undefined {
+    const open = this.#flights.get(name);
+    if (!open) return undefined;
+    if (open.generation !== options.generation) {
+      // Begun on an older state, or on a newer one: the caller at hand knows only that it is not its own.
+      open.invalidated = true;
+      this.#flights.delete(name);
+      return undefined;
+    }
+    this.#counts.joins += 1;
+    this.#prefetcher?.settle(name, "used");
+    options.onPath?.("joined");
+    return given<T>(open.flight, options.signal);
   }
 
-  #computeBehind<T>(fullKey: string, key: string, work: QueryFunction<T>, options: QueryOptions<T>): boolean {
-    if (this.#flights.has(fullKey)) return false;
+  #compute<T>(name: string, key: string, work: QueryFunction<T>, options: QueryOptions<T>): Promise<T> {
+    this.#counts.misses += 1;
+    options.onPath?.("miss");
+    return given<T>(this.#begin(name, key, work, options), options.signal);
+  }
+
+  /** Computes for one caller alone: nobody joins, nothing is kept or frozen. */
+  #bypass<T>(work: QueryFunction<T>, { signal, onPath }: QueryOptions<T>): Promise<T> {
+    this.#counts.bypassed += 1;
+    onPath?.("off");
+    const flight: Flight<T> = new Flight(async (aborted) => {
+      aborted.addEventListener("abort", () => this.#underWay.delete(flight), { once: true });
+      try {
+        return await (async () => work(aborted))();
+      } finally {
+        this.#underWay.delete(flight);
+      }
+    });
+    this.#underWay.add(flight);
+    return flight.join(signal);
+  }
+
+  /** Asked for by nobody: in a slot of the background, and never a caller's failure. */
+  #computeBehind<T>(name: string, key: string, work: QueryFunction<T>, options: QueryOptions<T>): boolean {
+    const open = this.#flights.get(name);
+    if (open && open.generation === options.generation) return false;
     if (this.#background >= this.#settings.maxBackground) {
       this.#counts.leftUndone += 1;
       return false;
     }
     this.#background += 1;
     this.#counts.begun += 1;
-    const flight = this.#begin(fullKey, key, work, { ...options, signal: undefined });
-    const failed = (): void => {
-      this.#counts.failed += 1;
+    const ended = (): void => {
+      this.#background -= 1;
+      this.#fetchWanted();
     };
-    flight
+    this.#begin(name, key, work, options)
       .join(undefined)
-      .then(undefined, failed)
-      .finally(() => {
-        this.#background -= 1;
+      .then(ended, () => {
+        this.#counts.failed += 1;
+        ended();
       });
     return true;
   }
 
   #begin<T>(
-    fullKey: string,
+    name: string,
     key: string,
     work: QueryFunction<T>,
     options: QueryOptions<T>,
   ): Flight<SharedValue> {
-    const namespace = options.namespace ?? "";
-    const tags = options.tags ?? [];
-    const flight: Flight<SharedValue> = new Flight(async (signal) => {
+    const { namespace = "", tags = [], generation, ttlMs, expiresAt } = options;
+    const flight = new Flight<SharedValue>(async (signal) => {
+      // Work that does not notice that its last caller has left must not be waited for, nor counted.
+      signal.addEventListener("abort", () => this.#forget(open), { once: true });
       try {
         // Even work that throws at once must land after its flight is open.
         const value = await (async () => work(signal))();
         const shared = shareValue(value);
-        const times = this.#times(value, options);
-        this.#land(fullKey, flight, { shared, failed: false, namespace, key, tags }, times);
+        this.#land(open, shared, false, this.#timesOf(value, { ttlMs, expiresAt }));
         return shared;
       } catch (error) {
-        const shared: SharedValue = { give: () => error, bytes: entryBytes };
-        this.#land(
-          fullKey,
-          flight,
-          { shared, failed: true, namespace, key, tags },
-          { ttlMs: this.#settings.errorTtlMs, staleMs: 0 },
-        );
+        const shared: SharedValue = { give: () => error, bytes: errorBytes, isolated: true };
+        const truth = { freshMs: this.#settings.errorTtlMs, staleMs: 0, expiresAt: Number.POSITIVE_INFINITY };
+        this.#land(open, shared, true, truth);
         throw error;
       }
     });
-    this.#flights.set(fullKey, { flight, namespace, key, tags });
+    const open: OpenFlight = { name, namespace, key, tags, generation, flight, invalidated: false };
+    this.#flights.set(name, open);
+    this.#underWay.add(flight);
     return flight;
   }
 
-  /** How long a result is fresh, and how long it is given at all. */
-  #times<T>(value: T, options: QueryOptions<T>): { ttlMs: number; staleMs: number } {
+  #timesOf<T>(value: T, options: Pick<QueryOptions<T>, "ttlMs" | "expiresAt">): Times {
     const { ttlMs, emptyTtlMs, ttlJitter, staleMs, clock, random } = this.#settings;
-    const full = options.ttlMs ?? (isEmpty(value) ? emptyTtlMs : ttlMs);
-    const jittered = full * (1 - ttlJitter * random());
-    const expiresAt = options.expiresAt?.(value);
-    const truthMs = expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - clock.now();
-    return {
-      ttlMs: Math.min(jittered, truthMs),
-      staleMs: Math.max(0, Math.min(staleMs, truthMs - jittered)),
-    };
+    const fullMs = options.ttlMs ?? (isEmpty(value) ? emptyTtlMs : ttlMs);
+    const expiresAt = options.expiresAt?.(value) ?? Number.POSITIVE_INFINITY;
+    const trueMs = expiresAt - clock.now();
+    return { freshMs: Math.min(fullMs * (1 - ttlJitter * random()), trueMs), staleMs, expiresAt };
   }
 
   /** Ends a flight: its result is kept unless something made it worthless meanwhile. */
   #land(
-    fullKey: string,
-    flight: Flight<SharedValue>,
-    result: Pick<Entry, "shared" | "failed" | "namespace" | "key" | "tags">,
-    { ttlMs, staleMs }: { ttlMs: number; staleMs: number },
+    open: OpenFlight,
+    shared: SharedValue,
+    failed: boolean,
+    { freshMs, staleMs, expiresAt }: Times,
   ): void {
-    if (this.#flights.get(fullKey)?.flight === flight) this.#flights.delete(fullKey);
-    const kept = !flight.invalidated && !flight.abandoned && !this.#closed;
-    if (!kept || !(ttlMs > 0)) {
-      if (!result.failed) this.#counts.notKept += 1;
-      return;
-    }
+    const { name, namespace, key, tags, generation, flight } = open;
+    this.#forget(open);
+    const keepable =
+      !open.invalidated && !flight.abandoned && !this.#closed && shared.isolated && freshMs > 0;
     const keptAt = this.#settings.clock.monotonic();
-    const freshUntil = keptAt + ttlMs;
-    const staleUntil = freshUntil + staleMs;
-    this.#entries.set(fullKey, { ...result, keptAt, freshUntil, staleUntil });
-    if (!this.#entries.has(fullKey)) {
-      this.#counts.notKept += 1;
-      return;
-    }
-    const keys = this.#byNamespace.get(result.namespace) ?? new Set();
-    this.#byNamespace.set(result.namespace, keys.add(fullKey));
+    const freshUntil = keptAt + freshMs;
+    const times = { keptAt, freshUntil, staleUntil: freshUntil + staleMs, expiresAt };
+    const kept =
+      keepable &&
+      this.#results.keep(name, { shared, failed, namespace, key, tags, generation, ...times, uses: 0 });
+    if (!kept) this.#prefetcher?.settle(name, "wasted");
+    if (!kept && !failed) this.#counts.notKept += 1;
+    this.#fetchWanted();
   }
 
-  #removed(entry: Entry, fullKey: string, reason: string): void {
-    if (reason === "evict") this.#counts.evictions += 1;
-    const keys = this.#byNamespace.get(entry.namespace);
-    keys?.delete(fullKey);
-    if (keys?.size === 0) this.#byNamespace.delete(entry.namespace);
+  #forget(open: OpenFlight): void {
+    this.#underWay.delete(open.flight);
+    if (this.#flights.get(open.name) === open) this.#flights.delete(open.name);
+  }
+
+  #isFresh(kept: KeptResult): boolean {
+    return this.#settings.clock.monotonic() < kept.freshUntil && this.#isTrue(kept);
+  }
+
+  /** Beside the monotonic time, which stands still while a machine sleeps, the moment itself. */
+  #isTrue({ expiresAt }: KeptResult): boolean {
+    return expiresAt === Number.POSITIVE_INFINITY || this.#settings.clock.now() < expiresAt;
+  }
+
+  #lookAhead<T>(prefetcher: Prefetcher, name: string, options: QueryOptions<T>): void {
+    const { namespace = "", generation, session = "" } = options;
+    // With the namespace in the session's name, what is learnt in one namespace is predicted in no other.
+    for (const next of prefetcher.observe(nameOf(namespace, session), name)) {
+      this.#wanted.delete(next);
+      this.#wanted.set(next, { namespace, key: next.slice(nameOf(namespace, "").length), generation });
+    }
+    for (const next of this.#wanted.keys()) {
+      if (this.#wanted.size <= maxWanted) break;
+      this.#wanted.delete(next);
+    }
+    this.#fetchWanted();
+  }
+
+  /** Fetches ahead while nobody waits: the work of a caller always goes first. */
+  #fetchWanted(): void {
+    const prefetcher = this.#prefetcher;
+    if (!prefetcher) return;
+    for (const [name, { namespace, key, generation }] of this.#wanted) {
+      if (this.#underWay.size > this.#background || this.#background >= this.#settings.maxBackground) return;
+      this.#wanted.delete(name);
+      const kept = this.#results.peek(name);
+      if (kept && kept.generation === generation && this.#isFresh(kept)) continue;
+      if (!prefetcher.allows()) continue;
+      const prepared = this.#prepare({ namespace, key });
+      if (!prepared) continue;
+      const { work, ...options } = prepared;
+      prefetcher.begun(name);
+      this.#computeBehind(name, key, work, { ...options, namespace, generation });
+    }
+  }
+
+  #prepare(query: PredictedQuery): PreparedQuery<unknown> | undefined {
+    try {
+      return this.#settings.prefetch?.prepare(query);
+    } catch {
+      // The caller whose query led here asked for none of this.
+      this.#counts.failed += 1;
+      return undefined;
+    }
   }
 }
 
-function matcher(
-  which: string | CacheSelector | undefined,
-): (query: Pick<Entry, "namespace" | "key" | "tags">) => boolean {
-  if (which === undefined) return () => true;
-  if (typeof which === "string") return ({ namespace, key }) => namespace === "" && key === which;
-  const { namespace, prefix, tag } = which;
-  return (query) =>
-    (namespace === undefined || query.namespace === namespace) &&
-    (prefix === undefined || query.key.startsWith(prefix)) &&
-    (tag === undefined || query.tags.includes(tag));
+/** How long a result is fresh and then still given, and when it stops being true. */
+interface Times {
+  readonly freshMs: number;
+  readonly staleMs: number;
+  readonly expiresAt: number;
+}
+
+/** What an error costs to keep; its stack is most of it. */
+const errorBytes = 2_000;
+
+function isEmpty(value: unknown): boolean {
+  return value === undefined || value === null || (Array.isArray(value) && value.length === 0);
+}
+
+function given<T>(flight: Flight<SharedValue>, signal: AbortSignal | undefined): Promise<T> {
+  return flight.join(signal).then((shared) => shared.give() as T);
 }

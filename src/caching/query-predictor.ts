@@ -6,6 +6,8 @@ export interface QueryPredictorOptions {
   readonly maxContexts?: number | undefined;
   /** Most sessions whose last two queries are remembered. Default 1,000. */
   readonly maxSessions?: number | undefined;
+  /** Most bytes of keys remembered, estimated. Default 16 MiB. */
+  readonly maxBytes?: number | undefined;
 }
 
 /** A query that will probably come next. */
@@ -27,6 +29,8 @@ const maxSuccessors = 8;
 const decay = 0.9;
 /** Times a context counts as seen without a follower: a context seen once is no certainty. */
 const doubt = 1;
+/** Bytes of a remembered key beside its characters. */
+const keyBytes = 64;
 
 /**
  * Learns which query follows which in a session: contexts of the last query and of the last two (prediction by partial
@@ -38,15 +42,23 @@ export class QueryPredictor {
 
   /** @throws INVALID_ARGUMENT */
   constructor(options: QueryPredictorOptions = {}) {
-    const { maxContexts = 10_000, maxSessions = 1_000 } = options;
-    if (!(maxContexts >= 1) || !(maxSessions >= 1)) {
+    const { maxContexts = 10_000, maxSessions = 1_000, maxBytes = 16 * 2 ** 20 } = options;
+    if (!(maxContexts >= 1) || !(maxSessions >= 1) || !(maxBytes >= 10)) {
       throw new StrataError(
         "INVALID_ARGUMENT",
-        "Expected maxContexts and maxSessions as numbers of at least 1.",
+        "Expected maxContexts and maxSessions as numbers of at least 1, maxBytes of at least 10.",
       );
     }
-    this.#contexts = new LRUCache({ max: Math.floor(maxContexts) });
-    this.#sessions = new LRUCache({ max: Math.floor(maxSessions) });
+    this.#contexts = new LRUCache({
+      max: Math.floor(maxContexts),
+      maxSize: Math.floor(maxBytes * 0.9),
+      sizeCalculation: ({ weights }, name) => bytesOf([name, ...weights.keys()]),
+    });
+    this.#sessions = new LRUCache({
+      max: Math.floor(maxSessions),
+      maxSize: Math.floor(maxBytes * 0.1),
+      sizeCalculation: (last, name) => bytesOf([name, ...last]),
+    });
   }
 
   /** Tells that a session asked a query. */
@@ -69,15 +81,27 @@ export class QueryPredictor {
     return [];
   }
 
+  /** Forgets everything it learnt of queries. */
+  clear(): void {
+    this.#contexts.clear();
+    this.#sessions.clear();
+  }
+
   #learn(context: string, key: string): void {
-    const successors = this.#contexts.get(context) ?? { weights: new Map<string, number>(), total: 0 };
-    const { weights } = successors;
+    const { weights, total } = this.#contexts.get(context) ?? {
+      weights: new Map<string, number>(),
+      total: 0,
+    };
     for (const [other, weight] of weights) weights.set(other, weight * decay);
     weights.set(key, (weights.get(key) ?? 0) + 1);
     if (weights.size > maxSuccessors) weights.delete(lightest(weights));
-    successors.total = successors.total * decay + 1;
-    this.#contexts.set(context, successors);
+    // A new object: the cache measures only what it does not hold already.
+    this.#contexts.set(context, { weights, total: total * decay + 1 });
   }
+}
+
+function bytesOf(keys: readonly string[]): number {
+  return keys.reduce((sum, key) => sum + keyBytes + 2 * key.length, 0);
 }
 
 /** Names of the contexts that end here, the longer first. */

@@ -4,6 +4,8 @@ export interface SharedValue {
   give(): unknown;
   /** Estimated bytes in memory. */
   readonly bytes: number;
+  /** False: it can be neither frozen nor copied, so it is handed to those who wait for it and never kept. */
+  readonly isolated: boolean;
 }
 
 /** Bytes of an object's or array's own head, and of one slot in it, in V8 without pointer compression. */
@@ -14,8 +16,12 @@ const slotBytes = 8;
 interface Walk {
   bytes: number;
   /** Only plain objects, arrays and primitives: freezing them stops every change. */
-  plain: boolean;
+  freezable: boolean;
+  /** Beside those only what {@link copyOf} knows. */
+  copyable: boolean;
   readonly seen: Set<object>;
+  /** A list instead of recursion: depth is the caller's choice, the stack is not. */
+  readonly waiting: unknown[];
 }
 
 function isPlain(value: object): boolean {
@@ -23,36 +29,85 @@ function isPlain(value: object): boolean {
   return prototype === Object.prototype || prototype === null || prototype === Array.prototype;
 }
 
+function bytesOf(value: object): number | undefined {
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return value.byteLength;
+  return value instanceof Date ? slotBytes : undefined;
+}
+
+function walkOver(root: unknown): Walk {
+  const walk: Walk = { bytes: 0, freezable: true, copyable: true, seen: new Set(), waiting: [root] };
+  while (walk.waiting.length > 0) visit(walk.waiting.pop(), walk);
+  return walk;
+}
+
 function visit(value: unknown, walk: Walk): void {
   walk.bytes += slotBytes;
   if (typeof value === "string") walk.bytes += headBytes + 2 * value.length;
-  if (typeof value === "function") walk.plain = false;
+  if (typeof value === "function") walk.copyable = false;
   if (typeof value !== "object" || value === null || walk.seen.has(value)) return;
   walk.seen.add(value);
   walk.bytes += headBytes;
-  if (ArrayBuffer.isView(value)) {
-    walk.bytes += value.byteLength;
-    walk.plain = false;
+  if (isPlain(value)) {
+    for (const key of Reflect.ownKeys(value)) walk.waiting.push(Reflect.get(value, key));
     return;
   }
-  if (!isPlain(value)) walk.plain = false;
-  if (value instanceof Map) for (const entry of value) visit(entry, walk);
-  else if (value instanceof Set) for (const entry of value) visit(entry, walk);
-  else for (const key of Reflect.ownKeys(value)) visit(Reflect.get(value, key), walk);
+  walk.freezable = false;
+  const own = bytesOf(value);
+  if (own !== undefined) walk.bytes += own;
+  else if (value instanceof Map) for (const [key, item] of value) walk.waiting.push(key, item);
+  else if (value instanceof Set) walk.waiting.push(...value);
+  else walk.copyable = false;
+}
+
+/** A copy of plain objects, arrays, maps, sets, dates and binary data; shared and circular parts stay so. */
+function copyOf(value: unknown, copies = new Map<object, object>()): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const known = copies.get(value);
+  if (known) return known;
+  const copy = emptyCopy(value);
+  copies.set(value, copy);
+  if (value instanceof Map)
+    for (const [key, item] of value)
+      (copy as Map<unknown, unknown>).set(copyOf(key, copies), copyOf(item, copies));
+  else if (value instanceof Set) for (const item of value) (copy as Set<unknown>).add(copyOf(item, copies));
+  else if (isPlain(value))
+    for (const key of Reflect.ownKeys(value))
+      if (key !== "length" || !Array.isArray(value))
+        Reflect.set(copy, key, copyOf(Reflect.get(value, key), copies));
+  return copy;
+}
+
+function emptyCopy(value: object): object {
+  if (Array.isArray(value)) return new Array(value.length);
+  if (value instanceof Map) return new Map();
+  if (value instanceof Set) return new Set();
+  if (value instanceof Date) return new Date(value.getTime());
+  if (Buffer.isBuffer(value)) return Buffer.from(value);
+  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return structuredClone(value);
+  return Object.create(Object.getPrototypeOf(value));
 }
 
 /**
  * Makes a value safe to share. Plain data (objects, arrays, primitives) is frozen deeply, once, and every caller gets
- * the same object; anything else (typed arrays, maps, dates, class instances) is copied for each caller by
- * `structuredClone`. What cannot be copied is given as it is, and counted by nobody as isolated.
+ * the same object. Where maps, sets, dates or binary data are among it, every caller gets a copy. Anything else
+ * (functions, instances of classes) can be neither: see {@link SharedValue.isolated}.
  */
 export function shareValue(value: unknown): SharedValue {
-  const walk: Walk = { bytes: 0, plain: true, seen: new Set() };
-  visit(value, walk);
-  if (walk.plain) {
-    for (const part of walk.seen) Object.freeze(part);
-    return { give: () => value, bytes: walk.bytes };
+  const { freezable, copyable, bytes, seen } = walkOver(value);
+  if (freezable && copyable) {
+    for (const part of seen) Object.freeze(part);
+    return { give: () => value, bytes, isolated: true };
   }
-  const kept: unknown = structuredClone(value);
-  return { give: () => structuredClone(kept), bytes: walk.bytes };
+  const kept = copyable ? tryCopy(value) : undefined;
+  if (!kept) return { give: () => value, bytes, isolated: false };
+  return { give: () => copyOf(kept), bytes, isolated: true };
+}
+
+/** Undefined when the value is nested deeper than the stack reaches. */
+function tryCopy(value: unknown): unknown {
+  try {
+    return copyOf(value);
+  } catch {
+    return undefined;
+  }
 }
