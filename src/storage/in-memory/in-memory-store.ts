@@ -33,6 +33,7 @@ import { defaultTierTable, isTier, type Tier, type TierTable, tiers } from "../.
 import { assertChunkPatch, assertVersion, noSuchMemory } from "../chunk-patch.ts";
 import { decodeCursor, decodeNameCursor, encodeCursor, encodeNameCursor } from "../cursor.ts";
 import { matchesFilter } from "../filter-match.ts";
+import { resolveEntries } from "../resolve-entries.ts";
 import {
   changesIn,
   countedUnits,
@@ -139,18 +140,25 @@ class InMemoryStore implements MemoryStore {
 
   async add(scope: Scope, entries: readonly NewEntry[], call?: StoreCall): Promise<AddResult> {
     const space = this.#begin(scope, call);
-    this.#refuseTaken(space, entries);
+    for (const entry of entries) assertTier(entry.tier);
+    const resolutions = resolveEntries(entries, (name, value) => {
+      return this.#show(space, (name === "key" ? space.keys : space.ids).get(value));
+    });
     const evicted: Evicted[] = [];
     const made = new Set<Unit>();
-    const memories = entries.map((entry): AddResult["memories"][number] => {
-      const known = this.#named(space, entry);
-      if (known) return { memory: toMemory(space.name, known), outcome: "existing" };
-      const record = this.#insert(space, entry);
-      made.add(record);
-      const memory = toMemory(space.name, record);
-      evicted.push(...this.#makeRoom(space, record, made));
-      return { memory, outcome: "stored" };
-    });
+    const memories: AddResult["memories"][number][] = [];
+    for (const [index, entry] of entries.entries()) {
+      const resolution = resolutions[index]!;
+      if (resolution.kind === "existing") memories.push({ memory: resolution.memory, outcome: "existing" });
+      else if (resolution.kind === "repeated") {
+        memories.push({ memory: memories[resolution.index]!.memory, outcome: "existing" });
+      } else {
+        const record = this.#insert(space, entry);
+        made.add(record);
+        memories.push({ memory: toMemory(space.name, record), outcome: "stored" });
+        evicted.push(...this.#makeRoom(space, record, made));
+      }
+    }
     return { memories, evicted };
   }
 
@@ -524,37 +532,6 @@ class InMemoryStore implements MemoryStore {
     let hash = 0;
     for (const character of name) hash = (hash * 31 + character.codePointAt(0)!) >>> 0;
     return hash % this.#options.partitions;
-  }
-
-  #named(space: Namespace, entry: NewEntry): MemoryRecord | undefined {
-    const byKey = entry.idempotencyKey === undefined ? undefined : space.keys.get(entry.idempotencyKey);
-    for (const known of [byKey, space.ids.get(entry.id)]) {
-      if (known && this.#isVisible(known)) return known;
-    }
-    return undefined;
-  }
-
-  /** @throws ALREADY_EXISTS before anything of the call is added. */
-  #refuseTaken(space: Namespace, entries: readonly NewEntry[]): void {
-    const hashes = new Map<string, string>();
-    const keys = new Set<string>();
-    for (const entry of entries) {
-      assertTier(entry.tier);
-      const key = entry.idempotencyKey;
-      const byKey = key === undefined ? undefined : space.keys.get(key);
-      if (key !== undefined && (keys.has(key) || (byKey && this.#isVisible(byKey)))) continue;
-      const known = space.ids.get(entry.id);
-      const hash = hashes.get(entry.id) ?? (known && this.#isVisible(known) ? known.contentHash : undefined);
-      if (hash !== undefined && hash !== entry.contentHash) {
-        throw new StrataError(
-          "ALREADY_EXISTS",
-          "Expected a new id; a memory of other content has it. Update that memory, or store under another id.",
-          { details: { id: entry.id } },
-        );
-      }
-      hashes.set(entry.id, entry.contentHash);
-      if (key !== undefined) keys.add(key);
-    }
   }
 
   #insert(space: Namespace, entry: NewEntry): MemoryRecord {

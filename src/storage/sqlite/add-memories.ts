@@ -1,6 +1,6 @@
-import { StrataError } from "../../contract/errors.ts";
 import type { Memory } from "../../contract/memory.ts";
 import type { AddResult, Evicted, NewEntry } from "../../contract/memory-store.ts";
+import { resolveEntries } from "../resolve-entries.ts";
 import { enforceCapacity, expired } from "./capacity.ts";
 import { expiryOf, insertEntry, type Life } from "./entry-rows.ts";
 import { addWords, refreshSuccessors } from "./keyword-rows.ts";
@@ -10,17 +10,22 @@ import { never, tierCode, type WriteStep } from "./write-step.ts";
 
 /** Adds entries, or finds them there already, and evicts what no longer fits. */
 export function addMemories(step: WriteStep, entries: readonly NewEntry[]): AddResult {
+  const resolutions = resolveEntries(entries, (name, value) => find(step, name, value));
   const first = step.allocate(entries.length);
   const evicted: Evicted[] = [];
-  const memories = entries.map((entry, index): AddResult["memories"][number] => {
-    const existing = findExisting(step, entry);
-    if (existing) return { memory: existing, outcome: "existing" };
-    const memory = insertMemory(step, first + index, entry);
-    if (!entry.pinned) {
-      evicted.push(...enforceCapacity(step, tierCode(entry.tier), { from: first, entry: 0 }));
+  const memories: AddResult["memories"][number][] = [];
+  for (const [index, entry] of entries.entries()) {
+    const resolution = resolutions[index]!;
+    if (resolution.kind === "existing") memories.push({ memory: resolution.memory, outcome: "existing" });
+    else if (resolution.kind === "repeated") {
+      memories.push({ memory: memories[resolution.index]!.memory, outcome: "existing" });
+    } else {
+      memories.push({ memory: insertMemory(step, first + index, entry), outcome: "stored" });
+      if (!entry.pinned) {
+        evicted.push(...enforceCapacity(step, tierCode(entry.tier), { from: first, entry: 0 }));
+      }
     }
-    return { memory, outcome: "stored" };
-  });
+  }
   return { memories, evicted };
 }
 
@@ -28,22 +33,9 @@ const rowsById = "select row from memory indexed by memory_id where namespace = 
 const rowsByKey =
   "select row from memory indexed by memory_idempotency where namespace = ? and idempotency_key = ?";
 
-/** @throws ALREADY_EXISTS */
-function findExisting(step: WriteStep, entry: NewEntry): Memory | undefined {
-  const key = entry.idempotencyKey;
-  const byKey = key === undefined ? undefined : claim(step, rowsByKey, key);
-  if (byKey) return byKey;
-  const byId = claim(step, rowsById, entry.id);
-  if (byId === undefined || byId.contentHash === entry.contentHash) return byId;
-  throw new StrataError(
-    "ALREADY_EXISTS",
-    "Expected a new id; a memory of other content has it. Update that memory, or store under another id.",
-    { details: { id: entry.id } },
-  );
-}
-
-/** The visible memory that has a name; an expired one gives it up. */
-function claim(step: WriteStep, sql: string, value: string): Memory | undefined {
+/** The visible memory that has a key or an id; an expired one gives it up. */
+function find(step: WriteStep, name: "key" | "id", value: string): Memory | undefined {
+  const sql = name === "key" ? rowsByKey : rowsById;
   const rows = step.db.all<[number]>(sql, step.namespace, value).map(([row]) => row);
   if (rows.length === 0) return undefined;
   const visible = readByRows(step.db, step.namespace, rows, step.now)[0];

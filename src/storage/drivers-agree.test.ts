@@ -1,0 +1,274 @@
+import assert from "node:assert/strict";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import fc from "fast-check";
+import type { Memory } from "../contract/memory.ts";
+import type { MemoryStore, NewEntry } from "../contract/memory-store.ts";
+import { type Tier, type TierTable, tiers } from "../contract/tier.ts";
+import { createManualClock } from "../testing/manual-clock.ts";
+import {
+  hashOf,
+  plainAnalyzer,
+  sampleChunks,
+  sampleDocument,
+  sampleEntry,
+  sampleVector,
+} from "../testing/store-samples.ts";
+import { createInMemoryStore } from "./in-memory/in-memory-store.ts";
+import { openSqliteStore } from "./sqlite/sqlite-store.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "strata-agree-"));
+const scope = { namespace: "n" };
+const dayMs = 86_400_000;
+const table: TierTable = {
+  working: { ttlSeconds: 3 * 86_400, capacity: 5 },
+  short_term: { ttlSeconds: 0, capacity: 4 },
+  episodic: { ttlSeconds: 40 * 86_400, capacity: 6 },
+  long_term: { ttlSeconds: 0, capacity: 3 },
+  semantic: { ttlSeconds: 0, capacity: 0 },
+};
+
+const number = fc.nat({ max: 11 });
+const tier = fc.constantFrom(...tiers);
+/** A double, so that different entries are practically never equally relevant. */
+const importance = fc.double({ min: 0, max: 1, noNaN: true, noDefaultInfinity: true });
+const tag = fc.constantFrom("x", "y", "z");
+const thread = fc.constantFrom(undefined, "one", "two");
+
+const entry = fc.record({
+  number,
+  tier,
+  importance,
+  thread,
+  tags: fc.uniqueArray(tag, { maxLength: 2 }),
+  pinned: fc.boolean(),
+  accessCount: fc.nat({ max: 12 }),
+  ageDays: fc.nat({ max: 60 }),
+  key: fc.option(fc.nat({ max: 5 }), { nil: undefined }),
+  text: fc.nat({ max: 2 }),
+});
+
+const operation = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant("add" as const),
+      entries: fc.array(entry, { minLength: 1, maxLength: 4 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("update" as const),
+      number,
+      tier: fc.option(tier, { nil: undefined }),
+      importance: fc.option(importance, { nil: undefined }),
+      pinned: fc.option(fc.boolean(), { nil: undefined }),
+      thread: fc.option(fc.constantFrom(null, "one", "two"), { nil: undefined }),
+      ifVersion: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("touch" as const),
+      numbers: fc.array(number, { maxLength: 4 }),
+      count: fc.integer({ min: 1, max: 6 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("forget" as const),
+      numbers: fc.array(number, { maxLength: 3 }),
+      erase: fc.boolean(),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("forget tag" as const), tag }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("publish" as const),
+      uri: fc.constantFrom("d1", "d2", "d3"),
+      chunks: fc.nat({ max: 3 }),
+      tier,
+      importance,
+      pinned: fc.boolean(),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("forget document" as const),
+      uri: fc.constantFrom("d1", "d2", "d3"),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("wait" as const),
+      days: fc.constantFrom(0.3, 1, 2, 9, 11, 45, 800),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("cleanup" as const) }) },
+);
+type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
+
+test("the drivers show the same memories after any sequence of operations, and nothing is lost", async () => {
+  let files = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(operation, { minLength: 5, maxLength: 40 }),
+      fc.constantFrom(0, 0.01, 0.1, 0.5),
+      async (operations, decayRate) => {
+        const clock = createManualClock();
+        const options = { clock, tiers: table, analyzer: plainAnalyzer, decayRate };
+        const sqlite = await openSqliteStore(join(folder, `${files++}.db`), options);
+        const plain = createInMemoryStore(options);
+        const followers = [new Follower(sqlite), new Follower(plain)];
+        try {
+          for (const one of operations) {
+            if (one.kind === "wait") clock.advance(one.days * dayMs);
+            const results = [];
+            for (const store of [sqlite, plain]) results.push(await perform(store, one, clock.now()));
+            assert.deepEqual(results[0], results[1], `results of ${one.kind}`);
+            const shown = [await visible(sqlite), await visible(plain)];
+            assert.deepEqual(shown[0], shown[1], `state after ${one.kind}`);
+            await assertStats(sqlite, plain);
+            for (const follower of followers) await follower.agree(shown[0]!);
+          }
+        } finally {
+          await sqlite.close();
+          await plain.close();
+        }
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+
+async function perform(store: MemoryStore, operation: Operation, now: number): Promise<unknown> {
+  switch (operation.kind) {
+    case "add":
+      return outcome(async () => {
+        const { memories, evicted } = await store.add(
+          scope,
+          operation.entries.map((one) => toEntry(one, now)),
+        );
+        return [memories.map(({ memory, outcome }) => [memory.id, outcome]), evicted.map(rounded)];
+      });
+    case "update": {
+      const { kind: _kind, number: id, ifVersion, ...patch } = operation;
+      return outcome(async () => {
+        const { memory, evicted } = await store.update(scope, `m${id}`, patch, { ifVersion });
+        return [memory, evicted.map(rounded)];
+      });
+    }
+    case "touch":
+      return store.touch(
+        scope,
+        operation.numbers.map((id) => ({ id: `m${id}`, count: operation.count, lastUsedAt: now })),
+      );
+    case "forget": {
+      const filter = { ids: operation.numbers.map((id) => `m${id}`) };
+      return (await store.forget(scope, filter, { erase: operation.erase })).forgotten;
+    }
+    case "forget tag":
+      return (await store.forget(scope, { tags: [operation.tag] })).forgotten;
+    case "forget document":
+      return (await store.forget(scope, { document: operation.uri })).forgotten;
+    case "publish": {
+      const { uri, chunks, kind: _kind, ...life } = operation;
+      const staged = await store.stageDocument(scope, sampleDocument(uri, { ...life, tags: ["x"] }));
+      const texts = Array.from({ length: chunks }, (_, index) => `part ${index} of ${uri}`);
+      await store.addChunks(staged, sampleChunks(uri, texts));
+      const { document, replaced, evicted } = await store.publishDocument(staged);
+      return [{ ...document, id: "" }, replaced, evicted.map(rounded)];
+    }
+    case "cleanup":
+      await store.cleanup({ dryRun: false });
+      return (await store.stats()).expired;
+    case "wait":
+      return undefined;
+  }
+}
+
+function toEntry(one: typeof entry extends fc.Arbitrary<infer T> ? T : never, now: number): NewEntry {
+  const { number: id, ageDays, key, text, ...fields } = one;
+  const createdAt = now - ageDays * dayMs;
+  const content = text === 0 ? `text of m${id}` : `other text ${text} of m${id}`;
+  return sampleEntry(`m${id}`, {
+    ...fields,
+    content,
+    createdAt,
+    at: createdAt + id,
+    vector: text === 2 ? null : sampleVector(id),
+    idempotencyKey: key === undefined ? undefined : `key ${key}`,
+  });
+}
+
+function rounded(evicted: {
+  readonly id: string;
+  readonly document: boolean;
+  readonly tier: Tier;
+  readonly relevance: number;
+}) {
+  return [evicted.document ? "document" : evicted.id, evicted.tier, evicted.relevance.toFixed(9)];
+}
+
+async function outcome(call: () => Promise<unknown>): Promise<unknown> {
+  try {
+    return await call();
+  } catch (error) {
+    return error instanceof Error && "code" in error ? error.code : error;
+  }
+}
+
+/** All visible memories by id, but for the ids that drivers make up. */
+async function visible(store: MemoryStore): Promise<Map<string, Memory>> {
+  const { memories } = await store.list(scope, {}, { limit: 1_000 });
+  const entries = memories.map((memory): [string, Memory] => [
+    memory.id,
+    memory.source ? { ...memory, source: { ...memory.source, documentId: "" } } : memory,
+  ]);
+  return new Map(entries.sort(([one], [two]) => (one < two ? -1 : 1)));
+}
+
+async function assertStats(sqlite: MemoryStore, plain: MemoryStore): Promise<void> {
+  const [one, two] = [await sqlite.stats(scope), await plain.stats(scope)];
+  assert.deepEqual(one.tiers, two.tiers);
+  assert.deepEqual(
+    [one.memories, one.documents, one.withoutVector, one.models, one.evicted],
+    [two.memories, two.documents, two.withoutVector, two.models, two.evicted],
+  );
+  for (const name of tiers) {
+    const { entries, pinned, capacity } = one.tiers[name];
+    assert.ok(capacity === 0 || entries - pinned <= capacity, `${name} over its capacity`);
+  }
+}
+
+/** Holds what the feed told it, and compares. */
+class Follower {
+  readonly #store: MemoryStore;
+  readonly #contents = new Map<number, string>();
+  #cursor: string | undefined;
+
+  constructor(store: MemoryStore) {
+    this.#store = store;
+  }
+
+  async agree(shown: ReadonlyMap<string, Memory>): Promise<void> {
+    for (let more = true; more; ) {
+      const page = await this.#store.changes(scope, this.#cursor, 2);
+      for (const row of page.removed) this.#contents.delete(row);
+      for (const row of page.rows) this.#contents.set(row.row, `${row.id} ${hashOf(row.content)}`);
+      this.#cursor = page.cursor;
+      more = page.more;
+    }
+    const alive = await this.#store.facts(scope, [...this.#contents.keys()]);
+    const known = alive.map((facts) => this.#contents.get(facts.row)).sort();
+    assert.deepEqual(known, [...shown.values()].map((memory) => `${memory.id} ${memory.contentHash}`).sort());
+  }
+}
