@@ -17,10 +17,14 @@ const codes: Readonly<Record<number, { readonly code: ErrorCode; readonly advice
   },
 };
 
+/** Extended codes of a write or a log index that found no room although the system did not name a full disk. */
+const noRoom: ReadonlySet<unknown> = new Set([778, 4_874]);
+
 /** SQLite's primary result code of an error it threw, or undefined. */
 export function sqliteCode(error: unknown): number | undefined {
   if (!(error instanceof Error) || Reflect.get(error, "code") !== "ERR_SQLITE_ERROR") return undefined;
   const extended: unknown = Reflect.get(error, "errcode");
+  if (noRoom.has(extended)) return 13;
   return typeof extended === "number" ? extended & 0xff : undefined;
 }
 
