@@ -84,6 +84,8 @@ export interface SqliteStoreOptions {
 const dayMs = 86_400_000;
 /** Memories read, removed or touched in one transaction. */
 const sliceSize = 256;
+/** A list looks again so often when what it found left before it was read. */
+const listAttempts = 5;
 /** Namespaces made ready for writing that are remembered as such. */
 const readyBound = 10_000;
 
@@ -228,15 +230,10 @@ class SqliteStore implements MemoryStore {
     const namespace = namespaceCode(this.#open(), scope.namespace);
     if (namespace === undefined) return { memories: [] };
     const place = before && ([before[0]!, before[1]!] as const);
-    const matches = await this.#listed(namespace, filter, page.limit + 1, place);
-    const shown = matches.slice(0, page.limit);
-    const memories = await this.read(
-      scope,
-      shown.map(([row]) => row),
-    );
-    const last = shown.at(-1);
+    const { matches, memories } = await this.#readListed(scope, namespace, filter, page.limit, place);
+    const last = matches[page.limit - 1];
     return {
-      memories: memories.filter((memory) => memory !== undefined),
+      memories,
       ...(matches.length > page.limit && last ? { cursor: encodeCursor("list", [last[1], last[0]]) } : {}),
     };
   }
@@ -464,6 +461,25 @@ class SqliteStore implements MemoryStore {
       this.#open();
     }
     return pages.flat();
+  }
+
+  /**
+   * A page's matches, one more than its limit when there are, and its memories. Looks again when some left between
+   * the two, so that a document under replacement shows its old or its new revision, never neither.
+   */
+  async #readListed(
+    scope: Scope,
+    namespace: number,
+    filter: MemoryFilter,
+    limit: number,
+    place: readonly [number, number] | undefined,
+  ): Promise<{ readonly matches: readonly Match[]; readonly memories: readonly Memory[] }> {
+    for (let attempt = 1; ; attempt++) {
+      const matches = await this.#listed(namespace, filter, limit + 1, place);
+      const rows = matches.slice(0, limit).map(([row]) => row);
+      const memories = (await this.read(scope, rows)).filter((memory) => memory !== undefined);
+      if (memories.length === rows.length || attempt === listAttempts) return { matches, memories };
+    }
   }
 
   /** Up to `count` matches after a place in the order of lists: newest `createdAt` first, then highest row. */

@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import type { MemoryStore, NewEntry } from "../../contract/memory-store.ts";
+import { plainAnalyzer, sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
+import { openSqliteStore, type SqliteStoreOptions } from "./sqlite-store.ts";
+
+const scope = { namespace: "n" };
+
+/** A store in a folder of its own, and a search of the bytes of every file there. */
+async function openStore(options: Partial<SqliteStoreOptions> = {}) {
+  const folder = mkdtempSync(join(tmpdir(), "strata-erase-"));
+  const path = join(folder, "memory.db");
+  const store = await openSqliteStore(path, { analyzer: plainAnalyzer, ...options });
+  const holds = (bytes: string | Uint8Array) =>
+    readdirSync(folder).some((name) => readFileSync(join(folder, name)).includes(Buffer.from(bytes)));
+  return { store, path, holds };
+}
+
+/** An entry whose text, terms, tag, metadata and vector are all recognisable. */
+function marked(id: string, fields: Partial<NewEntry> = {}): NewEntry {
+  const values = Float32Array.from({ length: 64 }, (_, index) => Math.sin(index * 7 + hashNumber(id)));
+  return sampleEntry(id, {
+    content: `Zyzzyva${id} keeps Quokka${id} in words ${"lorem ipsum ".repeat(3)}`,
+    tags: [`tag${id}`],
+    metadata: { note: `meta${id}` },
+    speaker: `speaker${id}`,
+    vector: { model: "sample-model", values },
+    ...fields,
+  });
+}
+
+function hashNumber(id: string): number {
+  return [...id].reduce((sum, character) => sum * 31 + character.charCodeAt(0), 7);
+}
+
+/** Everything of an entry that must not be found. */
+function traces(id: string): (string | Uint8Array)[] {
+  const { vector } = marked(id);
+  return [
+    `Zyzzyva${id}`,
+    `zyzzyva${id}`,
+    `quokka${id}`,
+    `tag${id}`,
+    `meta${id}`,
+    `speaker${id}`,
+    new Uint8Array(new Float16Array(vector!.values).buffer),
+  ];
+}
+
+function assertGone(holds: (bytes: string | Uint8Array) => boolean, id: string): void {
+  for (const trace of traces(id))
+    assert.ok(!holds(trace), `${String(trace).slice(0, 40)} is still in a file`);
+}
+
+async function addMany(store: MemoryStore, count: number): Promise<void> {
+  const entries = Array.from({ length: count }, (_, index) =>
+    marked(`m${index}x`, { thread: "one", at: index, tier: index % 2 === 0 ? "long_term" : "episodic" }),
+  );
+  for (const entry of entries) await store.add(scope, [entry]);
+}
+
+test("an erased memory is in no byte of any file, and its neighbours are still found", async () => {
+  const { store, holds, path } = await openStore();
+  await addMany(store, 60);
+  assert.ok(holds("Zyzzyvam7x") && holds(traces("m7x").at(-1)!), "the search would find it");
+  await store.forget(scope, { ids: ["m7x"] }, { erase: true });
+  assertGone(holds, "m7x");
+  assert.equal((await store.phraseRows(scope, ["zyzzyvam8x"], 5)).length, 1);
+  assert.deepEqual(contextRows(path, "zyzzyvam7x"), []);
+  assert.equal(contextRows(path, "zyzzyvam8x").length, 2);
+  await store.close();
+  assertGone(holds, "m7x");
+});
+
+test("what was forgotten or evicted before is erased too, journal and all", async () => {
+  const limits = { ttlSeconds: 0, capacity: 0 };
+  const { store, holds } = await openStore({
+    tiers: {
+      working: { ttlSeconds: 0, capacity: 1 },
+      short_term: limits,
+      episodic: limits,
+      long_term: limits,
+      semantic: limits,
+    },
+  });
+  await addMany(store, 20);
+  await store.forget(scope, { ids: ["m3x"] });
+  await store.add(scope, [marked("ev1x", { tier: "working" })]);
+  await store.add(scope, [marked("ev2x", { tier: "working" })]);
+  assert.ok(holds("Zyzzyvam3x") && holds("Zyzzyvaev1x"), "kept for undo");
+  await store.forget(scope, { ids: ["m3x", "ev1x"] }, { erase: true });
+  assertGone(holds, "m3x");
+  assertGone(holds, "ev1x");
+  const kinds = (await store.journal(scope, { limit: 9 })).entries.map((entry) => entry.kind);
+  assert.deepEqual(kinds, ["evict", "forget"]);
+  await store.close();
+});
+
+test("earlier contents of an updated memory are erased with it", async () => {
+  const { store, holds } = await openStore();
+  await addMany(store, 10);
+  const { content, contentHash, vector } = marked("laterx");
+  await store.update(scope, "m2x", {
+    content: { text: content, hash: contentHash, vector },
+    tags: ["taglaterx"],
+  });
+  await store.forget(scope, { ids: ["m2x"] }, { erase: true });
+  assertGone(holds, "m2x");
+  assertGone(holds, "laterx");
+  await store.close();
+});
+
+test("an erased document leaves no chunk, title or path behind, and neither does one forgotten before", async () => {
+  for (const before of [false, true]) {
+    const { store, holds } = await openStore();
+    await addMany(store, 5);
+    const staged = await store.stageDocument(scope, sampleDocument("pathzz/filezz.md", { title: "Titlezz" }));
+    await store.addChunks(staged, sampleChunks("c", ["Chunkzz one", "Chunkzz two"]));
+    await store.publishDocument(staged);
+    if (before) await store.forget(scope, { document: "pathzz/filezz.md" });
+    assert.ok(holds("Chunkzz"));
+    await store.forget(scope, { document: "pathzz/filezz.md" }, { erase: true });
+    for (const trace of ["Chunkzz", "chunkzz", "Titlezz", "titlezz", "filezz"]) {
+      assert.ok(!holds(trace), `${trace} is still in a file`);
+    }
+    await store.close();
+  }
+});
+
+test("clearing a namespace leaves none of its texts in any file", async () => {
+  const { store, holds } = await openStore();
+  await addMany(store, 300);
+  await store.forget(scope, { ids: ["m1x"] });
+  await store.add({ namespace: "other" }, [marked("stays")]);
+  assert.equal(await store.clear(scope), 299);
+  for (const id of ["m0x", "m1x", "m150x", "m299x"]) assertGone(holds, id);
+  assert.equal((await store.phraseRows({ namespace: "other" }, ["zyzzyvastays"], 5)).length, 1);
+  await store.close();
+});
+
+test("an erasure that a reader delayed is ended by the next opening", async () => {
+  const { store, holds, path } = await openStore({ lockTimeoutMs: 50 });
+  await addMany(store, 30);
+  const reader = new DatabaseSync(path, { readOnly: true });
+  reader.exec("begin; select count(*) from memory");
+  await assert.rejects(store.forget(scope, { ids: ["m7x"] }, { erase: true }), { code: "DATABASE_BUSY" });
+  assert.deepEqual(await store.get(scope, ["m7x"]), [undefined]);
+  reader.close();
+  await store.close();
+  const again = await openSqliteStore(path, { analyzer: plainAnalyzer });
+  assertGone(holds, "m7x");
+  await again.close();
+});
+
+/** Rows around whose content the full text has a term, whatever the namespace's number. */
+function contextRows(path: string, term: string): unknown[] {
+  using database = new DatabaseSync(path, { readOnly: true });
+  return database.prepare("select rowid from words where words match ?").all(`context : "1:${term}"`);
+}
