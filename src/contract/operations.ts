@@ -1,0 +1,140 @@
+import { type Channel, channel, type TracingChannel, tracingChannel } from "node:diagnostics_channel";
+
+/**
+ * What is published as it happens, each on the tracing channel `strata:NAME`: the verbs of a memory, then the work
+ * below them (texts embedded, one call of the model, one document ingested).
+ */
+export const operationNames = [
+  "store",
+  "store-many",
+  "ingest",
+  "recall",
+  "search",
+  "research",
+  "get",
+  "update",
+  "forget",
+  "clear",
+  "list",
+  "documents",
+  "document",
+  "namespaces",
+  "stats",
+  "journal",
+  "cleanup",
+  "consolidate",
+  "undo",
+  "snapshot",
+  "export",
+  "import",
+  "backup",
+  "reembed",
+  "flush",
+  "embed",
+  "model-call",
+  "ingest-document",
+] as const;
+
+export type OperationName = (typeof operationNames)[number];
+
+/**
+ * One operation, the same object from its start to its end. It carries names and counts, never a text, a query, a
+ * tag, a vector or a namespace.
+ */
+export interface OperationEvent {
+  /** Who does it: a memory, an embedder, a retriever. Tells two of them in one process apart. */
+  readonly source: object;
+  readonly operation: OperationName;
+  /** Texts, for `embed` and `model-call`. */
+  readonly count?: number;
+  /** Id of the embedding model, for `embed` and `model-call`. */
+  readonly model?: string;
+  /** From its start to its settlement. Present at `asyncEnd`. */
+  durationMs?: number;
+  /** Code or class of what it threw, never a message. Present at `error` and `asyncEnd` after a failure. */
+  errorCode?: string;
+}
+
+/** A part of an operation, published on the channel {@link stageChannelName} when it is over. */
+export interface StageEvent {
+  readonly source: object;
+  readonly operation: OperationName;
+  readonly stage: string;
+  readonly durationMs: number;
+}
+
+export const stageChannelName = "strata:stage";
+
+/** Name of an operation's tracing channel, for `node:diagnostics_channel`. */
+export function operationChannelName(operation: OperationName): string {
+  return `strata:${operation}`;
+}
+
+/** What an event may carry beside source and operation. */
+export type OperationFacts = Pick<OperationEvent, "count" | "model">;
+
+/**
+ * Publishes one kind of operation. Unlike `tracePromise` it keeps results and errors to itself: they hold texts. Of
+ * the five events of a tracing channel there are `start`, `end`, `asyncStart`, `asyncEnd`, `error`, with their usual
+ * meaning; stores bound to `start` are entered.
+ */
+export class OperationChannel {
+  readonly #operation: OperationName;
+  readonly #channel: TracingChannel<unknown, OperationEvent>;
+
+  constructor(operation: OperationName) {
+    this.#operation = operation;
+    this.#channel = tracingChannel<unknown, OperationEvent>(operationChannelName(operation));
+  }
+
+  /** Runs the operation; with no subscriber nothing is added to it but the question whether there is one. */
+  trace<T>(source: object, run: () => Promise<T>, facts?: OperationFacts): Promise<T> {
+    if (!this.#channel.hasSubscribers) return run();
+    return this.#traced({ source, operation: this.#operation, ...facts }, run);
+  }
+
+  async #traced<T>(event: OperationEvent, run: () => Promise<T>): Promise<T> {
+    const { start, end, asyncStart, asyncEnd, error: failed } = this.#channel;
+    const startedAt = performance.now();
+    try {
+      const running = start.hasSubscribers ? start.runStores(event, run) : run();
+      end.publish(event);
+      return await running;
+    } catch (error) {
+      event.errorCode = errorCodeOf(error);
+      failed.publish(event);
+      throw error;
+    } finally {
+      event.durationMs = performance.now() - startedAt;
+      asyncStart.publish(event);
+      asyncEnd.publish(event);
+    }
+  }
+}
+
+/** The channel of each operation: one registry a process, as Node's own. */
+export const operationChannels: Readonly<Record<OperationName, OperationChannel>> = Object.fromEntries(
+  operationNames.map((operation) => [operation, new OperationChannel(operation)]),
+) as Record<OperationName, OperationChannel>;
+
+const stages: Channel<unknown, StageEvent> = channel(stageChannelName) as Channel<unknown, StageEvent>;
+
+/** Publishes that a part of an operation is over. */
+export function publishStage(
+  source: object,
+  operation: OperationName,
+  stage: string,
+  durationMs: number,
+): void {
+  if (stages.hasSubscribers) stages.publish({ source, operation, stage, durationMs });
+}
+
+/** What looks like a code, and not like a sentence. */
+export const codePattern: RegExp = /^[A-Za-z][\w.:-]{0,63}$/;
+
+/** Code of an error, else its class; "unknown" for what looks like neither. Never its message. */
+export function errorCodeOf(error: unknown): string {
+  const code = typeof error === "object" && error !== null ? Reflect.get(error, "code") : undefined;
+  if (typeof code === "string" && codePattern.test(code)) return code;
+  return error instanceof Error && codePattern.test(error.name) ? error.name : "unknown";
+}
