@@ -174,10 +174,11 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
         assert.deepEqual(await ids(), ["a"]);
       });
 
-      test("an unknown tier is refused", async () => {
-        const entry = sampleEntry("a", { tier: "eternal" as never });
-        await rejects(store.add(scope, [entry]), "UNKNOWN_TIER");
+      test("an unknown tier is refused, and nothing of the call is kept", async () => {
+        const entries = [sampleEntry("fine"), sampleEntry("a", { tier: "eternal" as never })];
+        await rejects(store.add(scope, entries), "UNKNOWN_TIER");
         assert.deepEqual(await ids(), []);
+        assertEmpty(await store.stats(scope));
       });
 
       test("rows of memories added later are higher", async () => {

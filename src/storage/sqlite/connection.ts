@@ -65,6 +65,11 @@ export class Connection {
     return this.#transaction("begin", step, options);
   }
 
+  /** Runs a few reads on one unchanging state, inside the transaction under way or in one of their own. */
+  atOnce<T>(step: () => Synchronous<T>): T {
+    return this.#database.isTransaction ? step() : this.#within("begin", step);
+  }
+
   /** Runs statements that must stand outside a transaction, again until the lock is free. */
   async outside<T>(step: () => Synchronous<T>, options?: WaitOptions): Promise<T> {
     return this.#untilFree(step, options);
@@ -82,18 +87,20 @@ export class Connection {
   }
 
   async #transaction<T>(begin: string, step: () => Synchronous<T>, options?: WaitOptions): Promise<T> {
-    return this.#untilFree<T>(() => {
-      this.#prepare(begin).run();
-      try {
-        const result = step();
-        this.#prepare("commit").run();
-        return result;
-      } catch (error) {
-        // A full disk or a failed read has rolled back by itself already.
-        if (this.#database.isTransaction) this.#database.exec("rollback");
-        throw error;
-      }
-    }, options);
+    return this.#untilFree<T>(() => this.#within(begin, step) as Synchronous<T>, options);
+  }
+
+  #within<T>(begin: string, step: () => Synchronous<T>): T {
+    this.#prepare(begin).run();
+    try {
+      const result = step();
+      this.#prepare("commit").run();
+      return result;
+    } catch (error) {
+      // A full disk or a failed read has rolled back by itself already.
+      if (this.#database.isTransaction) this.#database.exec("rollback");
+      throw error;
+    }
   }
 
   async #untilFree<T>(step: () => Synchronous<T>, options?: WaitOptions): Promise<T> {

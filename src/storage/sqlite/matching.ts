@@ -42,7 +42,7 @@ export function* matchingPages(
   namespace: number,
   filter: MemoryFilter,
   now: number,
-  before?: Place,
+  before?: ListPlace,
 ): Generator<Match[]> {
   if (filter.ids) {
     yield* byIds(db, namespace, filter, filter.ids, now);
@@ -50,24 +50,53 @@ export function* matchingPages(
   }
   const walk = chooseWalk(namespace, filter);
   const conditions = conditionsOf(namespace, filter, now);
-  let place: Place | undefined = before;
+  let place: Place | undefined = isOrdered(filter) ? before : undefined;
   for (let size = firstWindowSize; ; size = Math.min(windowSize, 4 * size)) {
     const from = walk.from(place, size);
-    yield db.all<Match>(
-      `select m.row, m.created_at ${from.sql} ${joinEntry} where ${conditions.sql}`,
-      ...from.parameters,
-      ...conditions.parameters,
-    );
     const last = walk.last(place, size);
-    const end = db.get<[number, number]>(last.sql, ...last.parameters);
+    // Together, so that a window ends where the next one begins whatever is written in between.
+    const { matches, end } = db.atOnce(() => ({
+      matches: db.all<Match>(
+        `select m.row, m.created_at ${from.sql} ${joinEntry} where ${conditions.sql}`,
+        ...from.parameters,
+        ...conditions.parameters,
+      ),
+      end: db.get<[number, number]>(last.sql, ...last.parameters),
+    }));
+    yield matches;
     if (!end) return;
     place = end;
   }
 }
 
+/** Where a list goes on: after this `createdAt` and row. */
+export type ListPlace = readonly [createdAt: number, row: number];
+
 /** True when {@link matchingPages} comes in the order of lists. */
-export function isOrdered(filter: MemoryFilter): boolean {
+function isOrdered(filter: MemoryFilter): boolean {
   return !filter.ids && filter.document === undefined && !filter.tags?.length && filter.thread === undefined;
+}
+
+/** Whether pages of matches hold the first `count` of a list; without an order of their own only all of them do. */
+export function hasEnough(pages: readonly Match[][], filter: MemoryFilter, count: number): boolean {
+  return isOrdered(filter) && pages.reduce((sum, page) => sum + page.length, 0) >= count;
+}
+
+/** The first `count` matches after a place in the order of lists: newest `createdAt` first, then highest row. */
+export function listed(
+  pages: readonly Match[][],
+  filter: MemoryFilter,
+  count: number,
+  place: ListPlace | undefined,
+): Match[] {
+  const matches = pages.flat();
+  if (isOrdered(filter)) return matches.slice(0, count);
+  return matches
+    .filter(
+      ([row, createdAt]) => !place || createdAt < place[0] || (createdAt === place[0] && row < place[1]),
+    )
+    .sort((one, other) => other[1] - one[1] || other[0] - one[0])
+    .slice(0, count);
 }
 
 function* byIds(

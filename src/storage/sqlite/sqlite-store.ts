@@ -45,7 +45,14 @@ import { clearJournal, eraseFromJournal, isWipeDue, noteWipe, wipe } from "./era
 import { forgetRows, wholeDocuments } from "./forget-memories.ts";
 import { readJournal } from "./journal-page.ts";
 import { phraseRows } from "./keyword-rows.ts";
-import { isOrdered, type Match, matchingPages, metadataFunction } from "./matching.ts";
+import {
+  hasEnough,
+  type ListPlace,
+  listed,
+  type Match,
+  matchingPages,
+  metadataFunction,
+} from "./matching.ts";
 import { namespaceCode, readByIds, readByRows, toMemory, vectorOf } from "./memory-rows.ts";
 import { openDatabase } from "./open-database.ts";
 import { readFacts } from "./row-facts.ts";
@@ -84,8 +91,6 @@ export interface SqliteStoreOptions {
 const dayMs = 86_400_000;
 /** Memories read, removed or touched in one transaction. */
 const sliceSize = 256;
-/** A list looks again so often when what it found left before it was read. */
-const listAttempts = 5;
 /** Namespaces made ready for writing that are remembered as such. */
 const readyBound = 10_000;
 
@@ -464,45 +469,43 @@ class SqliteStore implements MemoryStore {
   }
 
   /**
-   * A page's matches, one more than its limit when there are, and its memories. Looks again when some left between
-   * the two, so that a document under replacement shows its old or its new revision, never neither.
+   * A page's matches, one more than its limit when there are, and its memories. When some left between finding and
+   * reading, both are done again on one state of the database, so that a document under replacement shows its old or
+   * its new revision, never neither.
    */
   async #readListed(
     scope: Scope,
     namespace: number,
     filter: MemoryFilter,
     limit: number,
-    place: readonly [number, number] | undefined,
+    place: ListPlace | undefined,
   ): Promise<{ readonly matches: readonly Match[]; readonly memories: readonly Memory[] }> {
-    for (let attempt = 1; ; attempt++) {
-      const matches = await this.#listed(namespace, filter, limit + 1, place);
-      const rows = matches.slice(0, limit).map(([row]) => row);
-      const memories = (await this.read(scope, rows)).filter((memory) => memory !== undefined);
-      if (memories.length === rows.length || attempt === listAttempts) return { matches, memories };
-    }
-  }
-
-  /** Up to `count` matches after a place in the order of lists: newest `createdAt` first, then highest row. */
-  async #listed(
-    namespace: number,
-    filter: MemoryFilter,
-    count: number,
-    place: readonly [number, number] | undefined,
-  ): Promise<Match[]> {
-    if (!isOrdered(filter)) {
-      const isAfter = ([row, createdAt]: Match) =>
-        !place || createdAt < place[0] || (createdAt === place[0] && row < place[1]);
-      const matches = (await this.#matches(namespace, filter)).filter(isAfter);
-      return matches.sort((one, other) => other[1] - one[1] || other[0] - one[0]).slice(0, count);
-    }
-    const matches: Match[] = [];
-    for (const page of matchingPages(this.#db, namespace, filter, this.#context.now(), place)) {
-      matches.push(...page);
-      if (matches.length >= count) break;
+    const walk = () => matchingPages(this.#db, namespace, filter, this.#context.now(), place);
+    const pages: Match[][] = [];
+    for (const page of walk()) {
+      pages.push(page);
+      if (hasEnough(pages, filter, limit + 1)) break;
       await new Promise(setImmediate);
       this.#open();
     }
-    return matches.slice(0, count);
+    const matches = listed(pages, filter, limit + 1, place);
+    const rows = matches.slice(0, limit).map(([row]) => row);
+    const memories = (await this.read(scope, rows)).filter((memory) => memory !== undefined);
+    if (memories.length === rows.length) return { matches, memories };
+    return this.#db.read(() => {
+      const again: Match[][] = [];
+      for (const page of walk()) {
+        again.push(page);
+        if (hasEnough(again, filter, limit + 1)) break;
+      }
+      const found = listed(again, filter, limit + 1, place);
+      const shown = found.slice(0, limit).map(([row]) => row);
+      const byRow = new Map(
+        readByRows(this.#db, namespace, shown, this.#context.now()).map((row) => [row[0], row]),
+      );
+      const kept = shown.map((row) => byRow.get(row)).filter((row) => row !== undefined);
+      return { matches: found, memories: kept.map((row) => toMemory(scope.namespace, row)) };
+    });
   }
 
   /** Forgets rows in slices. Erased ones leave no row in the journal, and their chunks are swept at once. */
