@@ -10,6 +10,7 @@ import type {
   StoreStats,
   UpdateResult,
 } from "../contract/memory-store.ts";
+import { type OperationName, operationChannels } from "../contract/operations.ts";
 import type { Recall } from "../contract/recall.ts";
 import { checkNamespace, type Scope } from "../contract/scope.ts";
 import {
@@ -88,7 +89,7 @@ export class Strata {
    * @throws EMPTY_TEXT, TEXT_TOO_LARGE, UNKNOWN_TIER, INVALID_IMPORTANCE, ALREADY_EXISTS, DISK_FULL, DATABASE_BUSY
    */
   store(text: string, options?: StoreOptions): Promise<StoreResult> {
-    return this.#run(async () => {
+    return this.#run("store", async () => {
       const { namespace, signal, ...fields } = checkOptions(options, storeOptionNames, "store");
       const entry = checkEntry(text, fields);
       const { memories, evicted } = await this.#add(this.#scope(namespace), [entry], signal);
@@ -103,7 +104,7 @@ export class Strata {
    * @throws as {@link store}
    */
   storeMany(items: readonly StoreItem[], options?: StoreManyOptions): Promise<StoreManyResult> {
-    return this.#run(async () => {
+    return this.#run("store-many", async () => {
       const { namespace, signal, onProgress } = checkOptions(
         options,
         [...callNames, "onProgress"],
@@ -131,7 +132,7 @@ export class Strata {
    * @throws FILE_NOT_FOUND, NO_READABLE_FILES, UNKNOWN_TIER, DISK_FULL
    */
   ingest(source: IngestSource, options?: IngestOptions): Promise<IngestReport> {
-    return this.#run(() => ingest(this.#parts, this.#scope(options?.namespace), source, options));
+    return this.#run("ingest", () => ingest(this.#parts, this.#scope(options?.namespace), source, options));
   }
 
   /**
@@ -139,7 +140,7 @@ export class Strata {
    * the namespace holds fewer.
    */
   recall(question: string, options?: RecallOptions): Promise<Recall> {
-    return this.#run(async () => {
+    return this.#run("recall", async () => {
       const checked = checkRecall(options);
       const text = checkQuestion(question);
       const scope = this.#scope(options?.namespace);
@@ -153,7 +154,7 @@ export class Strata {
    * this order, `pre*` matches the beginning of a word.
    */
   search(words: string, options?: SearchOptions): Promise<Recall> {
-    return this.#run(async () => {
+    return this.#run("search", async () => {
       const checked = checkSearch(options);
       const text = checkQuestion(words);
       const scope = this.#scope(options?.namespace);
@@ -164,7 +165,7 @@ export class Strata {
 
   /** The memory of that id; undefined when there is none, or it has expired. Counts as a use. */
   get(id: string, options?: CallOptions): Promise<Memory | undefined> {
-    return this.#run(async () => {
+    return this.#run("get", async () => {
       const { namespace } = checkOptions(options, callNames, "get");
       const scope = this.#scope(namespace);
       const [memory] = await this.#parts.store.get(scope, [checkName(id, "id")]);
@@ -178,7 +179,7 @@ export class Strata {
    * @throws NOT_FOUND, VERSION_CONFLICT, CHUNK_IMMUTABLE
    */
   update(id: string, patch: UpdatePatch, options?: UpdateOptions): Promise<UpdateResult> {
-    return this.#run(async () => {
+    return this.#run("update", async () => {
       const { namespace, signal, ifVersion } = checkOptions(options, [...callNames, "ifVersion"], "update");
       const scope = this.#scope(namespace);
       const expected =
@@ -202,7 +203,7 @@ export class Strata {
    * @throws NOT_FOUND For an id that does not exist; CONFIRMATION_REQUIRED
    */
   forget(which: string | readonly string[] | FilterOptions, options?: ForgetOptions): Promise<ForgetResult> {
-    return this.#run(async () => {
+    return this.#run("forget", async () => {
       const { namespace, signal, erase } = checkOptions(options, [...callNames, "erase"], "forget");
       const scope = this.#scope(namespace);
       const filter = await this.#forgetFilter(scope, which);
@@ -216,7 +217,7 @@ export class Strata {
 
   /** Visible memories, newest first, a page at a time. */
   list(options?: ListOptions): Promise<{ readonly memories: readonly Memory[]; readonly cursor?: string }> {
-    return this.#run(async () => {
+    return this.#run("list", async () => {
       const checked = checkOptions(options, [...filterNames, ...pageNames], "list");
       return this.#parts.store.list(this.#scope(checked.namespace), checkFilter(checked), pageOf(checked));
     });
@@ -226,7 +227,7 @@ export class Strata {
   documents(
     options?: PageOptions,
   ): Promise<{ readonly documents: readonly StoredDocument[]; readonly cursor?: string }> {
-    return this.#run(async () => {
+    return this.#run("documents", async () => {
       const checked = checkOptions(options, pageNames, "documents");
       return this.#parts.store.documents(this.#scope(checked.namespace), pageOf(checked));
     });
@@ -234,7 +235,7 @@ export class Strata {
 
   /** The document of that name. */
   document(uri: string, options?: CallOptions): Promise<StoredDocument | undefined> {
-    return this.#run(async () => {
+    return this.#run("document", async () => {
       const { namespace } = checkOptions(options, callNames, "document");
       return this.#parts.store.document(this.#scope(namespace), checkUri(uri));
     });
@@ -247,7 +248,7 @@ export class Strata {
    * @throws CONFIRMATION_REQUIRED
    */
   clear(confirm: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<number> {
-    return this.#run(async () => {
+    return this.#run("clear", async () => {
       const { signal } = checkOptions(options, ["signal"], "clear");
       const scope = this.#scope(checkNamespace(confirm));
       return this.#parts.withoutSnapshots(scope, () => this.#parts.store.clear(scope, { signal }));
@@ -256,7 +257,7 @@ export class Strata {
 
   /** Figures of one namespace, or of all with `{ all: true }`. */
   stats(options?: CallOptions & { readonly all?: boolean | undefined }): Promise<StoreStats> {
-    return this.#run(async () => {
+    return this.#run("stats", async () => {
       const { namespace, all } = checkOptions(options, [...callNames, "all"], "stats");
       await this.#parts.uses.flush();
       return this.#parts.store.stats(all === true ? undefined : this.#scope(namespace));
@@ -265,14 +266,14 @@ export class Strata {
 
   /** Names of all namespaces that hold anything, sorted. */
   namespaces(): Promise<string[]> {
-    return this.#run(() => this.#parts.store.namespaces());
+    return this.#run("namespaces", () => this.#parts.store.namespaces());
   }
 
   /** Removes what has expired; with `dryRun` it only tells what it would. Of all namespaces with `{ all: true }`. */
   cleanup(
     options?: CallOptions & { readonly dryRun?: boolean | undefined; readonly all?: boolean | undefined },
   ): Promise<CleanupResult> {
-    return this.#run(async () => {
+    return this.#run("cleanup", async () => {
       const { namespace, signal, dryRun, all } = checkOptions(
         options,
         [...callNames, "dryRun", "all"],
@@ -286,7 +287,7 @@ export class Strata {
 
   /** What happened to memories (evicted, expired, forgotten), newest first. */
   journal(options?: JournalOptions): Promise<JournalPage> {
-    return this.#run(async () => {
+    return this.#run("journal", async () => {
       const checked = checkOptions(options, [...pageNames, "memoryId"], "journal");
       const memoryId = checked.memoryId === undefined ? undefined : checkName(checked.memoryId, "memoryId");
       return this.#parts.store.journal(this.#scope(checked.namespace), { ...pageOf(checked), memoryId });
@@ -304,12 +305,14 @@ export class Strata {
    * @throws CHECKSUM_MISMATCH, FILE_UNREADABLE
    */
   import(lines: AsyncIterable<string> | Iterable<string>, options?: ImportOptions): Promise<ImportReport> {
-    return this.#run(() => importMemories(this.#parts, this.#scope(options?.namespace), lines, options));
+    return this.#run("import", () =>
+      importMemories(this.#parts, this.#scope(options?.namespace), lines, options),
+    );
   }
 
   /** Writes waiting uses of memories. Done by itself every second and on close. */
   flush(): Promise<void> {
-    return this.#run(() => this.#parts.uses.flush());
+    return this.#run("flush", () => this.#parts.uses.flush());
   }
 
   /** Waits for calls under way, writes waiting uses, and lets the file go. Idempotent; later calls reject with CLOSED. */
@@ -332,9 +335,9 @@ export class Strata {
       throw new StrataError("CLOSED", "This memory was closed; open it again with openMemory().");
   }
 
-  async #run<T>(call: () => Promise<T>): Promise<T> {
+  async #run<T>(operation: OperationName, call: () => Promise<T>): Promise<T> {
     this.#checkOpen();
-    const running = call();
+    const running = operationChannels[operation].trace(this, call);
     this.#running.add(running);
     try {
       return await running;
