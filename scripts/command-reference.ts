@@ -60,12 +60,17 @@ unless \`--yes\` is given.
 export async function commandReference(): Promise<string> {
   const { stdout } = await recordRun(["--help"]);
   const sections = [introduction, "## strata\n", block(stdout)];
-  for (const { name } of commandTable.filter(({ hidden }) => hidden !== true)) {
-    const help = await recordRun([name, "--help"]);
-    // The global options stand once, above.
-    sections.push(`## ${name}\n`, block(help.stdout.replace(/\nGlobal Options:\n(?: .*\n)+/, "")));
+  for (const { name, actions = [] } of commandTable.filter(({ hidden }) => hidden !== true)) {
+    sections.push(`## ${name}\n`, await helpOf(name));
+    for (const action of actions) sections.push(`### ${name} ${action}\n`, await helpOf(name, action));
   }
   return sections.join("\n");
+}
+
+/** The global options stand once, above. */
+async function helpOf(...command: readonly string[]): Promise<string> {
+  const { stdout } = await recordRun([...command, "--help"]);
+  return block(stdout.replace(/\nGlobal Options:\n(?: .*\n)+/, ""));
 }
 
 function block(text: string): string {

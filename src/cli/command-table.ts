@@ -14,6 +14,8 @@ export interface CommandRow {
   readonly summary: string;
   /** Not listed in the help. */
   readonly hidden?: true;
+  /** Commands below it, whose help stands in the reference too. */
+  readonly actions?: readonly string[];
   /** Called when the command is the one to run, so that no other command's code is loaded. */
   load(): Promise<CommandModule>;
 }
@@ -117,6 +119,13 @@ export const commandTable: readonly CommandRow[] = [
     group: setUp,
     summary: "make a .strata folder here, for a memory of this project",
     load: () => import("./commands/init.ts"),
+  },
+  {
+    name: "model",
+    group: setUp,
+    summary: "bring, look at and measure embedding models",
+    actions: ["list", "pull", "info", "bench"],
+    load: () => import("./commands/model.ts"),
   },
   {
     name: "doctor",
