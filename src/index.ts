@@ -34,6 +34,16 @@ export type {
 } from "./contract/memory-store.ts";
 export type { Explanation, Hit, HitExplanation, Recall, RecallMode, SignalScore } from "./contract/recall.ts";
 export { defaultTierTable, type Tier, type TierLimits, type TierTable, tiers } from "./contract/tier.ts";
+export { type HttpModel, type HttpModelOptions, openHttpModel } from "./embedding/models/http-model.ts";
+export type { DeviceProbe, OnnxDevice } from "./embedding/models/onnx-devices.ts";
+export type { OnnxFolderOptions, Pooling } from "./embedding/models/onnx-folder.ts";
+export {
+  type OnnxModel,
+  type OnnxModelOptions,
+  openOnnxModel,
+  probeOnnxDevices,
+} from "./embedding/models/onnx-model.ts";
+export { type OpenModelOptions, openModel } from "./embedding/models/open-model.ts";
 export type { Time } from "./engine/check-values.ts";
 export { verifyExport } from "./engine/export-format.ts";
 export type { ExportOptions } from "./engine/export-memories.ts";
