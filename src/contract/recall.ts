@@ -72,7 +72,13 @@ export interface Explanation {
   readonly path: { readonly vector: "exact" | "approximate" | "none"; readonly keyword: "memory" | "none" };
   /** What was left out and why: hits under `minScore`, memories without a vector of the model. */
   readonly dropped: readonly { readonly reason: string; readonly count: number }[];
+  /** Of the recall that made the answer: one that was kept took none of it. */
   readonly stages: readonly { readonly name: string; readonly ms: number }[];
+  /**
+   * Whether the answer was kept, waited for with others, made now, or made for this call alone; absent where nothing
+   * keeps answers.
+   */
+  readonly cache?: "hit" | "stale" | "joined" | "miss" | "off";
   /** Hash of the ranking options. */
   readonly ranking: string;
 }
