@@ -46,8 +46,10 @@ export interface PredictedQuery {
 }
 
 /** A query ready to be computed. */
-export interface PreparedQuery<T> extends Pick<QueryOptions<T>, "tags" | "ttlMs" | "expiresAt"> {
+export interface PreparedQuery<T> extends Pick<QueryOptions<T>, "tags" | "ttlMs"> {
   readonly work: QueryFunction<T>;
+  // A method, so that what is prepared may be of any one type.
+  expiresAt?(result: T): number | undefined;
 }
 
 /** How one query is executed. */

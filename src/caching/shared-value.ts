@@ -26,7 +26,7 @@ interface Walk {
 
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null || prototype === Array.prototype;
+  return prototype === Object.prototype || prototype === null;
 }
 
 function bytesOf(value: object): number | undefined {
@@ -41,21 +41,28 @@ function walkOver(root: unknown): Walk {
 }
 
 function visit(value: unknown, walk: Walk): void {
+  const { waiting } = walk;
   walk.bytes += slotBytes;
   if (typeof value === "string") walk.bytes += headBytes + 2 * value.length;
   if (typeof value === "function") walk.copyable = false;
   if (typeof value !== "object" || value === null || walk.seen.has(value)) return;
   walk.seen.add(value);
   walk.bytes += headBytes;
+  if (Array.isArray(value)) {
+    // By index and, below, by `for in`: half the time that a list of keys takes, and a result is walked on each miss.
+    for (let at = 0; at < value.length; at++) waiting.push(value[at]);
+    return;
+  }
   if (isPlain(value)) {
-    for (const key of Reflect.ownKeys(value)) walk.waiting.push(Reflect.get(value, key));
+    for (const key in value) waiting.push(Reflect.get(value, key));
+    for (const key of Object.getOwnPropertySymbols(value)) waiting.push(Reflect.get(value, key));
     return;
   }
   walk.freezable = false;
   const own = bytesOf(value);
   if (own !== undefined) walk.bytes += own;
-  else if (value instanceof Map) for (const [key, item] of value) walk.waiting.push(key, item);
-  else if (value instanceof Set) walk.waiting.push(...value);
+  else if (value instanceof Map) for (const [key, item] of value) waiting.push(key, item);
+  else if (value instanceof Set) waiting.push(...value);
   else walk.copyable = false;
 }
 
@@ -70,10 +77,10 @@ function copyOf(value: unknown, copies = new Map<object, object>()): unknown {
     for (const [key, item] of value)
       (copy as Map<unknown, unknown>).set(copyOf(key, copies), copyOf(item, copies));
   else if (value instanceof Set) for (const item of value) (copy as Set<unknown>).add(copyOf(item, copies));
+  else if (Array.isArray(value))
+    for (let at = 0; at < value.length; at++) (copy as unknown[])[at] = copyOf(value[at], copies);
   else if (isPlain(value))
-    for (const key of Reflect.ownKeys(value))
-      if (key !== "length" || !Array.isArray(value))
-        Reflect.set(copy, key, copyOf(Reflect.get(value, key), copies));
+    for (const key of Reflect.ownKeys(value)) Reflect.set(copy, key, copyOf(Reflect.get(value, key), copies));
   return copy;
 }
 
@@ -89,7 +96,7 @@ function emptyCopy(value: object): object {
 
 /**
  * Makes a value safe to share. Plain data (objects, arrays, primitives) is frozen deeply, once, and every caller gets
- * the same object. Where maps, sets, dates or binary data are among it, every caller gets a copy. Anything else
+ * the same object; an array's own names beside its elements are not looked at. Where maps, sets, dates or binary data are among it, every caller gets a copy. Anything else
  * (functions, instances of classes) can be neither: see {@link SharedValue.isolated}.
  */
 export function shareValue(value: unknown): SharedValue {
