@@ -35,7 +35,7 @@ export type {
 export type { Explanation, Hit, HitExplanation, Recall, RecallMode, SignalScore } from "./contract/recall.ts";
 export { defaultTierTable, type Tier, type TierLimits, type TierTable, tiers } from "./contract/tier.ts";
 export { type HttpModel, type HttpModelOptions, openHttpModel } from "./embedding/models/http-model.ts";
-export type { DeviceProbe, OnnxDevice } from "./embedding/models/onnx-devices.ts";
+export type { DeviceProbe, OnnxDevice } from "./embedding/models/onnx-device.ts";
 export type { OnnxFolderOptions, Pooling } from "./embedding/models/onnx-folder.ts";
 export {
   type OnnxModel,

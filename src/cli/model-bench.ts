@@ -1,6 +1,6 @@
 import type { EmbeddingModel } from "../contract/embedding-model.ts";
 import { StrataError } from "../contract/errors.ts";
-import type { DeviceProbe } from "../embedding/models/onnx-devices.ts";
+import type { DeviceProbe } from "../embedding/models/onnx-device.ts";
 import type { Style } from "./output.ts";
 import { formatTable } from "./table.ts";
 import { formatCount, formatDuration } from "./units.ts";

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { EmbeddingModel } from "../../contract/embedding-model.ts";
 import { StrataError } from "../../contract/errors.ts";
 import type { StoredModel } from "../../embedding/models/model-store.ts";
-import type { OnnxDevice } from "../../embedding/models/onnx-devices.ts";
+import type { OnnxDevice } from "../../embedding/models/onnx-device.ts";
 import { addExamples, numberFlag } from "../flag-values.ts";
 import { benchModel, formatBench } from "../model-bench.ts";
 import { apiKeyOf } from "../model-key.ts";

@@ -1,18 +1,6 @@
 import { StrataError } from "../../contract/errors.ts";
+import type { DeviceProbe, OnnxDevice } from "./onnx-device.ts";
 import { loadOptional } from "./optional-package.ts";
-
-/** Where a graph is computed. */
-export type OnnxDevice = "cpu" | "cuda" | "webgpu";
-
-/** What was found out about one device by computing on it. */
-export interface DeviceProbe {
-  readonly device: OnnxDevice;
-  readonly available: boolean;
-  /** Why it cannot be used, in the runtime's words; absent when it can. */
-  readonly reason?: string;
-  /** How to supply it; absent when it is there. */
-  readonly remedy?: string;
-}
 
 /** Fastest first: the order in which `auto` tries them. */
 export const onnxDevices: readonly OnnxDevice[] = ["cuda", "webgpu", "cpu"];

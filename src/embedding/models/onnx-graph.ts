@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { StrataError } from "../../contract/errors.ts";
-import type { OnnxDevice, OnnxRuntime } from "./onnx-devices.ts";
+import type { OnnxDevice } from "./onnx-device.ts";
+import type { OnnxRuntime } from "./onnx-devices.ts";
 import type { OnnxFolder } from "./onnx-folder.ts";
 import { normalizeRows, poolTokens } from "./pooling.ts";
 

@@ -1,7 +1,7 @@
 import type { EmbeddingTask } from "../../contract/embedding-model.ts";
 import type { ErrorCode, ErrorDetails } from "../../contract/errors.ts";
 import { StrataError } from "../../contract/errors.ts";
-import type { DeviceProbe, OnnxDevice } from "./onnx-devices.ts";
+import type { DeviceProbe, OnnxDevice } from "./onnx-device.ts";
 import type { OnnxFolderOptions } from "./onnx-folder.ts";
 
 /** What a worker is started for. */

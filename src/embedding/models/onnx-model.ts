@@ -3,7 +3,7 @@ import { Worker } from "node:worker_threads";
 import type { EmbedCall, EmbeddingModel, EmbeddingReply } from "../../contract/embedding-model.ts";
 import { StrataError } from "../../contract/errors.ts";
 import { modelFolder } from "./model-store.ts";
-import type { DeviceProbe, OnnxDevice } from "./onnx-devices.ts";
+import type { DeviceProbe, OnnxDevice } from "./onnx-device.ts";
 import type { OnnxFolderOptions } from "./onnx-folder.ts";
 import {
   type EmbedAnswer,

@@ -1,6 +1,6 @@
 import type { EmbeddingModel } from "../../contract/embedding-model.ts";
 import { StrataError } from "../../contract/errors.ts";
-import type { OnnxDevice } from "./onnx-devices.ts";
+import type { OnnxDevice } from "./onnx-device.ts";
 
 /** How a model named in one word is opened. */
 export interface OpenModelOptions {
