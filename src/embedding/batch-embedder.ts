@@ -1,5 +1,6 @@
 import type { EmbedCall, Embedder, EmbeddingModel, EmbeddingReply } from "../contract/embedding-model.ts";
 import { StrataError } from "../contract/errors.ts";
+import { operationChannels } from "../contract/operations.ts";
 import type { CachedVector } from "../contract/vector-cache.ts";
 import { AdaptiveBatching } from "./adaptive-batching.ts";
 import { BatchDispatcher } from "./batch-dispatcher.ts";
@@ -103,6 +104,7 @@ export class BatchEmbedder implements Embedder, AsyncDisposable {
       retry: { maxRetries, ...backoff },
       clock,
       random,
+      source: this,
       onRetryAfter: (delayMs) => this.#dispatcher.pause(delayMs),
     });
     this.#adaptive = this.#options.adaptive ? newAdaptive(this.#options) : undefined;
@@ -145,7 +147,12 @@ export class BatchEmbedder implements Embedder, AsyncDisposable {
   }
 
   /** {@inheritDoc Embedder.embed} */
-  async embed(texts: readonly string[], call: EmbedCall): Promise<EmbeddingReply> {
+  embed(texts: readonly string[], call: EmbedCall): Promise<EmbeddingReply> {
+    const facts = { count: texts?.length, model: this.model.id };
+    return operationChannels.embed.trace(this, () => this.#embed(texts, call), facts);
+  }
+
+  async #embed(texts: readonly string[], call: EmbedCall): Promise<EmbeddingReply> {
     this.#check(texts, call);
     this.#texts += texts.length;
     if (this.#direct !== undefined) return this.#direct.embed(texts, call);

@@ -1,6 +1,7 @@
 import type { Clock } from "../contract/clock.ts";
 import type { EmbeddingModel, EmbeddingReply, EmbeddingTask } from "../contract/embedding-model.ts";
 import { StrataError } from "../contract/errors.ts";
+import { operationChannels } from "../contract/operations.ts";
 import type { CachedVector } from "../contract/vector-cache.ts";
 import { type RetryPolicy, readFailure, retryDelayMs } from "./call-failure.ts";
 import type { ReplyChecker } from "./reply-check.ts";
@@ -40,6 +41,8 @@ export interface ModelCallerOptions {
   readonly retry: RetryPolicy;
   readonly clock: Clock;
   readonly random: () => number;
+  /** Named in what is published of a call. */
+  readonly source: object;
   /** The service asked everyone to stay away for so long. */
   onRetryAfter(delayMs: number): void;
 }
@@ -110,10 +113,11 @@ export class ModelCaller {
   }
 
   async #callWithRetries(texts: readonly string[], work: Work): Promise<EmbeddingReply> {
-    const { clock, retry, random, onRetryAfter } = this.#options;
+    const { clock, retry, random, source, onRetryAfter } = this.#options;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#callOnce(texts, work);
+        const facts = { count: texts.length, model: this.#model.id };
+        return await operationChannels["model-call"].trace(source, () => this.#callOnce(texts, work), facts);
       } catch (error) {
         work.signal.throwIfAborted();
         this.counts.failures++;

@@ -8,6 +8,7 @@ import type { Chunk, TokenCounter } from "../contract/chunk.ts";
 import { type ErrorCode, StrataError } from "../contract/errors.ts";
 import { vectorText } from "../contract/index-text.ts";
 import type { Evicted, NewChunk, StagedDocument } from "../contract/memory-store.ts";
+import { operationChannels } from "../contract/operations.ts";
 import type { Scope } from "../contract/scope.ts";
 import {
   type CheckedIngest,
@@ -81,7 +82,8 @@ class Ingestion {
     const uri = typeof input === "string" ? input : (input.uri ?? input.name);
     try {
       await using source = await openSource(input, { maxBytes: maxFileBytes, signal });
-      this.#documents.push(await this.#store(source));
+      const document = operationChannels["ingest-document"].trace(this.#parts, () => this.#store(source));
+      this.#documents.push(await document);
       this.#bytes += source.bytes;
     } catch (error) {
       if (!isAboutFile(error)) throw error;

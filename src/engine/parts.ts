@@ -19,6 +19,8 @@ export class Parts {
   readonly store: MemoryStore;
   readonly clock: Clock;
   readonly uses: UseBuffer;
+  /** Whatever publishes operations of this memory. */
+  readonly sources: WeakSet<object> = new WeakSet<object>([this]);
   readonly #makers: PartMakers;
   #embedder: Promise<Embedder & { close(): Promise<void> }> | undefined;
   #retriever: Promise<Retriever> | undefined;
@@ -31,21 +33,30 @@ export class Parts {
   }
 
   embedder(): Promise<Embedder> {
-    this.#embedder ??= this.#makers.embedder().catch((error: unknown) => {
-      this.#embedder = undefined;
-      throw error;
-    });
+    this.#embedder ??= this.#makers
+      .embedder()
+      .then((embedder) => this.#published(embedder))
+      .catch((error: unknown) => {
+        this.#embedder = undefined;
+        throw error;
+      });
     return this.#embedder;
   }
 
   retriever(): Promise<Retriever> {
     this.#retriever ??= this.embedder()
       .then((embedder) => this.#makers.retriever(embedder))
+      .then((retriever) => this.#published(retriever))
       .catch((error: unknown) => {
         this.#retriever = undefined;
         throw error;
       });
     return this.#retriever;
+  }
+
+  #published<T extends object>(part: T): T {
+    this.sources.add(part);
+    return part;
   }
 
   /** Counts tokens as the model does, or else as the built-in one would. */

@@ -39,10 +39,12 @@ function signalScore(fusion: Fusion, name: FusedSignal["name"], place: number): 
 export class StageTimer {
   readonly stages: { name: string; ms: number }[] = [];
   readonly #monotonic: () => number;
+  readonly #onEnd: (name: string, ms: number) => void;
   #last: number;
 
-  constructor(monotonic: () => number) {
+  constructor(monotonic: () => number, onEnd: (name: string, ms: number) => void) {
     this.#monotonic = monotonic;
+    this.#onEnd = onEnd;
     this.#last = monotonic();
   }
 
@@ -54,5 +56,6 @@ export class StageTimer {
     const known = this.stages.find((stage) => stage.name === name);
     if (known) known.ms += ms;
     else this.stages.push({ name, ms });
+    this.#onEnd(name, ms);
   }
 }

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from "../contract/clock.ts";
 import type { Embedder } from "../contract/embedding-model.ts";
 import { StrataError } from "../contract/errors.ts";
 import type { MemoryStore } from "../contract/memory-store.ts";
+import { publishStage } from "../contract/operations.ts";
 import type { Explanation, Hit, Recall, RecallMode, RecallOptions } from "../contract/recall.ts";
 import type { MemoryFilter, Scope } from "../contract/scope.ts";
 import type { Analyzer } from "./analyzer.ts";
@@ -90,7 +91,7 @@ export class Retriever {
   async recall(scope: Scope, question: string, options: RecallOptions = {}): Promise<Recall> {
     this.#checkOpen();
     const { limit = defaultLimit, minScore = 0, mode = "hybrid", explain = false, signal } = options;
-    const timer = new StageTimer(() => this.#clock.monotonic());
+    const timer = this.#timer("recall");
     const asked = await this.#ask(question, mode, signal);
     timer.end("embed");
     const allowedRows = await this.#allowedRows(scope, options);
@@ -147,7 +148,7 @@ export class Retriever {
    */
   async search(scope: Scope, words: string, options: RecallOptions = {}): Promise<Recall> {
     this.#checkOpen();
-    const timer = new StageTimer(() => this.#clock.monotonic());
+    const timer = this.#timer("search");
     const allowedRows = await this.#allowedRows(scope, options);
     timer.end("filter");
     return searchContents(words, {
@@ -184,6 +185,13 @@ export class Retriever {
   close(): Promise<void> {
     this.#closing ??= this.#indexes.close();
     return this.#closing;
+  }
+
+  #timer(operation: "recall" | "search"): StageTimer {
+    return new StageTimer(
+      () => this.#clock.monotonic(),
+      (stage, ms) => publishStage(this, operation, stage, ms),
+    );
   }
 
   #checkOpen(): void {
