@@ -44,6 +44,7 @@ export {
   probeOnnxDevices,
 } from "./embedding/models/onnx-model.ts";
 export { type OpenModelOptions, openModel } from "./embedding/models/open-model.ts";
+export type { QueryCacheOptions } from "./engine/cached-recall.ts";
 export type { Time } from "./engine/check-values.ts";
 export { verifyExport } from "./engine/export-format.ts";
 export type { ExportOptions } from "./engine/export-memories.ts";

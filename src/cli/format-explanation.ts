@@ -41,7 +41,7 @@ export function explainHit(score: number, why: HitExplanation, weights: Explanat
 
 /** How the whole answer came about. */
 export function explainAnswer(explanation: Explanation): string[] {
-  const { weights, candidates, terms, unknownShare, dropped, stages, path } = explanation;
+  const { weights, candidates, terms, unknownShare, dropped, stages, path, cache } = explanation;
   const total = weights.vector + weights.keyword || 1;
   const looked = terms.used.length > 0 ? `looked for ${words(terms.used)}` : "none to look for";
   const unknown =
@@ -58,6 +58,6 @@ export function explainAnswer(explanation: Explanation): string[] {
     ...dropped
       .filter(({ count }) => count > 0)
       .map(({ reason, count }) => `Left out: ${plural(count, "memory", "memories")}, ${oneLine(reason)}.`),
-    `Took ${formatDuration(sum)}: ${time}.`,
+    `${cache === "hit" ? "Kept since an earlier recall, which took" : "Took"} ${formatDuration(sum)}: ${time}.`,
   ];
 }

@@ -6,6 +6,7 @@ import type { EmbeddingModel } from "../contract/embedding-model.ts";
 import { StrataError } from "../contract/errors.ts";
 import { createAnalyzer } from "../retrieval/analyzer.ts";
 import { openSqliteStore } from "../storage/sqlite/sqlite-store.ts";
+import { checkQueryCache, type QueryCacheOptions } from "./cached-recall.ts";
 import { checkOptions } from "./check-values.ts";
 import { Parts } from "./parts.ts";
 import { Strata } from "./strata.ts";
@@ -16,11 +17,22 @@ export interface OpenOptions extends ConfigOverrides {
   readonly model?: EmbeddingModel | undefined;
   /** Refuse with DATABASE_NOT_FOUND instead of making a new file. Default false. */
   readonly mustExist?: boolean | undefined;
+  /** How answers are kept, so that a repeated question costs nothing; `cache: false` in a call does without. */
+  readonly queryCache?: QueryCacheOptions | undefined;
   /** For tests. Default: the machine's time. */
   readonly clock?: Clock | undefined;
 }
 
-const optionNames = ["path", "namespace", "durability", "config", "model", "mustExist", "clock"];
+const optionNames = [
+  "path",
+  "namespace",
+  "durability",
+  "config",
+  "model",
+  "mustExist",
+  "queryCache",
+  "clock",
+];
 
 /**
  * Opens the memory in one SQLite file, made with mode 0600 when it is missing.
@@ -41,9 +53,11 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
   const {
     model,
     mustExist,
+    queryCache,
     clock = systemClock,
     ...overrides
   } = checkOptions(given, optionNames, "openMemory");
+  const checkedCache = checkQueryCache(queryCache);
   const config = loadConfig(overrides);
   const { path } = config.database;
   if (mustExist === true && !existsSync(path)) {
@@ -77,5 +91,5 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
       return new Retriever({ store, embedder, analyzer, clock, snapshotFolder: `${path}-index` });
     },
   });
-  return new Strata(parts, { namespace: config.namespace, path });
+  return new Strata(parts, { namespace: config.namespace, path, queryCache: checkedCache });
 }

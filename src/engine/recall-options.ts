@@ -13,6 +13,8 @@ export interface SearchOptions extends FilterOptions {
   readonly explain?: boolean | undefined;
   /** Count the hits as uses, so that they stay relevant. Default true. */
   readonly touch?: boolean | undefined;
+  /** False: look anew even where the same question was answered since the last write. Default true. */
+  readonly cache?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -27,7 +29,15 @@ export interface RecallOptions extends SearchOptions {
   readonly mode?: RecallMode | undefined;
 }
 
-const searchNames: readonly string[] = [...filterNames, "namespace", "limit", "explain", "touch", "signal"];
+const searchNames: readonly string[] = [
+  ...filterNames,
+  "namespace",
+  "limit",
+  "explain",
+  "touch",
+  "cache",
+  "signal",
+];
 const recallNames: readonly string[] = [...searchNames, "minScore", "mode"];
 const modes: readonly RecallMode[] = ["hybrid", "vector", "keyword"];
 const maxLimit = 1_000;
@@ -40,15 +50,20 @@ function checkMode(value: unknown): RecallMode {
   });
 }
 
-/** Options a retrieval takes, with the default of `touch` filled in. */
-export type CheckedRecall = contract.RecallOptions & { readonly limit: number; readonly touch: boolean };
+/** Options a retrieval takes, with defaults filled in. */
+export type CheckedRecall = contract.RecallOptions & {
+  readonly limit: number;
+  readonly touch: boolean;
+  readonly cache: boolean;
+};
 
 function checkShared(options: Partial<SearchOptions>): CheckedRecall {
-  const { limit, explain, touch, signal } = options;
+  const { limit, explain, touch, cache, signal } = options;
   return {
     ...checkFilter(options),
     limit: limit === undefined ? 10 : checkCount(limit, "limit", 1, maxLimit),
     touch: touch === undefined ? true : checkFlag(touch, "touch"),
+    cache: cache === undefined ? true : checkFlag(cache, "cache"),
     ...(explain !== undefined && { explain: checkFlag(explain, "explain") }),
     ...(signal !== undefined && { signal }),
   };

@@ -1,3 +1,4 @@
+import type { QueryOptimizer } from "../caching/query-optimizer.ts";
 import { StrataError } from "../contract/errors.ts";
 import { vectorText } from "../contract/index-text.ts";
 import type { Memory, StoredDocument } from "../contract/memory.ts";
@@ -13,6 +14,7 @@ import type {
 import { type OperationName, operationChannels } from "../contract/operations.ts";
 import type { Recall } from "../contract/recall.ts";
 import { checkNamespace, type Scope } from "../contract/scope.ts";
+import { CachedRecall, type QueryCacheOptions } from "./cached-recall.ts";
 import {
   checkCount,
   checkFlag,
@@ -74,14 +76,28 @@ export class Strata {
   /** Where the memory lives: the absolute path of its file. */
   readonly path: string;
   readonly #parts: Parts;
+  readonly #recalls: CachedRecall;
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   /** @internal */
-  constructor(parts: Parts, options: { readonly namespace: string; readonly path: string }) {
+  constructor(
+    parts: Parts,
+    options: {
+      readonly namespace: string;
+      readonly path: string;
+      readonly queryCache: QueryCacheOptions;
+    },
+  ) {
     this.#parts = parts;
+    this.#recalls = new CachedRecall(parts, options.queryCache);
     this.namespace = options.namespace;
     this.path = options.path;
+  }
+
+  /** What keeps the answers of `recall` and `search`: its figures, and `invalidateCache`. */
+  get queries(): QueryOptimizer {
+    return this.#recalls.queries;
   }
 
   /**
@@ -137,29 +153,28 @@ export class Strata {
 
   /**
    * The memories that answer a question, by meaning and by words, best first. Fewer than `limit` come back only when
-   * the namespace holds fewer.
+   * the namespace holds fewer. The same question again costs nothing until the next write to the namespace, by any
+   * process; an answer is frozen, since others may get the same one, and its counts of uses are those of its making.
    */
   recall(question: string, options?: RecallOptions): Promise<Recall> {
     return this.#run("recall", async () => {
       const checked = checkRecall(options);
       const text = checkQuestion(question);
       const scope = this.#scope(options?.namespace);
-      const retriever = await this.#parts.retriever();
-      return this.#used(scope, checked, await retriever.recall(scope, text, checked));
+      return this.#used(scope, checked, await this.#recalls.answer("recall", scope, text, checked));
     });
   }
 
   /**
    * The memories whose own content holds the words: all of them first, then some. `"quoted words"` stand together in
-   * this order, `pre*` matches the beginning of a word.
+   * this order, `pre*` matches the beginning of a word. Answers are kept and frozen as those of {@link recall}.
    */
   search(words: string, options?: SearchOptions): Promise<Recall> {
     return this.#run("search", async () => {
       const checked = checkSearch(options);
       const text = checkQuestion(words);
       const scope = this.#scope(options?.namespace);
-      const retriever = await this.#parts.retriever();
-      return this.#used(scope, checked, await retriever.search(scope, text, checked));
+      return this.#used(scope, checked, await this.#recalls.answer("search", scope, text, checked));
     });
   }
 
@@ -209,9 +224,7 @@ export class Strata {
       const filter = await this.#forgetFilter(scope, which);
       const erased = erase !== undefined && checkFlag(erase, "erase");
       if (!erased) return this.#parts.store.forget(scope, filter, { signal });
-      return this.#parts.withoutSnapshots(scope, () =>
-        this.#parts.store.forget(scope, filter, { signal, erase: true }),
-      );
+      return this.#erase(scope, () => this.#parts.store.forget(scope, filter, { signal, erase: true }));
     });
   }
 
@@ -251,7 +264,7 @@ export class Strata {
     return this.#run("clear", async () => {
       const { signal } = checkOptions(options, ["signal"], "clear");
       const scope = this.#scope(checkNamespace(confirm));
-      return this.#parts.withoutSnapshots(scope, () => this.#parts.store.clear(scope, { signal }));
+      return this.#erase(scope, () => this.#parts.store.clear(scope, { signal }));
     });
   }
 
@@ -327,6 +340,7 @@ export class Strata {
 
   async #close(): Promise<void> {
     await Promise.allSettled(this.#running);
+    await this.queries.close();
     await this.#parts.close();
   }
 
@@ -357,6 +371,15 @@ export class Strata {
         answer.hits.map((hit) => hit.memory.id),
       );
     return answer;
+  }
+
+  /** Erases, and leaves neither a snapshot nor a kept answer that tells of it. */
+  async #erase<T>(scope: Scope, erase: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#parts.withoutSnapshots(scope, erase);
+    } finally {
+      this.#recalls.drop(scope);
+    }
   }
 
   async #add(

@@ -13,6 +13,7 @@ interface Flags extends FilterFlags {
   readonly limit?: number;
   readonly minScore?: number;
   readonly mode?: string;
+  readonly cache?: boolean;
   readonly explain?: boolean;
   readonly full?: boolean;
 }
@@ -25,7 +26,8 @@ export function declare(command: Command, session: Session): void {
     .option("--explain", "tell why each hit stands where it stands, and how the answer came about")
     .option("--full", "print whole texts, not their beginnings")
     .option("--min-score <share>", "leave out what neither means nor says enough of it: 0 to 1", numberFlag)
-    .option("--mode <mode>", "hybrid (default), vector (meaning alone) or keyword (words alone)");
+    .option("--mode <mode>", "hybrid (default), vector (meaning alone) or keyword (words alone)")
+    .option("--no-cache", "look anew, whatever was answered before");
   addFilterFlags(command).action((words: string[], flags: Flags) => recall(words, flags, session));
   addExamples(command, [
     ['strata recall "how do I rotate keys?"', ""],
@@ -39,13 +41,14 @@ async function recall(words: readonly string[], flags: Flags, session: Session):
   const { io, output, signal } = session;
   const question = await textOf(words, session);
   await using memory = await session.openExisting();
-  const { limit, minScore, mode, explain, full } = flags;
+  const { limit, minScore, mode, explain, cache, full } = flags;
   const answer = await memory.recall(question, {
     ...(await withDocumentUri(filterOf(flags), memory, io.cwd)),
     limit,
     minScore,
     mode: mode as RecallMode | undefined,
     explain,
+    cache,
     signal,
   });
   const layout = { width: output.width, full: full === true, style: output.style, cwd: io.cwd };

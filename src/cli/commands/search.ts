@@ -11,6 +11,7 @@ import type { Session } from "../session.ts";
 interface Flags extends FilterFlags {
   readonly limit?: number;
   readonly explain?: boolean;
+  readonly cache?: boolean;
   readonly full?: boolean;
 }
 
@@ -20,7 +21,8 @@ export function declare(command: Command, session: Session): void {
     .argument("<words...>", 'words, "quoted phrases" and beginnings of words*; "-" alone reads them')
     .option("--limit <count>", "most hits: 1 to 1,000 (default: 10)", numberFlag)
     .option("--explain", "tell why each hit stands where it stands")
-    .option("--full", "print whole texts, not their beginnings");
+    .option("--full", "print whole texts, not their beginnings")
+    .option("--no-cache", "look anew, whatever was answered before");
   addFilterFlags(command).action((words: string[], flags: Flags) => search(words, flags, session));
   addExamples(command, [
     ["strata search rotate keys", "both words first"],
@@ -33,11 +35,12 @@ async function search(words: readonly string[], flags: Flags, session: Session):
   const { io, output, signal } = session;
   const text = await textOf(words, session);
   await using memory = await session.openExisting();
-  const { limit, explain, full } = flags;
+  const { limit, explain, cache, full } = flags;
   const answer = await memory.search(text, {
     ...(await withDocumentUri(filterOf(flags), memory, io.cwd)),
     limit,
     explain,
+    cache,
     signal,
   });
   const layout = { width: output.width, full: full === true, style: output.style, cwd: io.cwd };
