@@ -39,12 +39,16 @@ export class Session {
 
   /** The memory, made if there is none. */
   openOrCreate(): Promise<Strata> {
-    return this.#open(false);
+    return this.#open({ mustExist: false });
   }
 
-  /** The memory that is there: a command that only looks or takes away makes no file. @throws DATABASE_NOT_FOUND */
-  openExisting(): Promise<Strata> {
-    return this.#open(true);
+  /**
+   * The memory that is there: a command that only looks or takes away makes no file. One that asks it a question has
+   * `preload` set.
+   * @throws DATABASE_NOT_FOUND
+   */
+  openExisting(options?: { readonly preload: boolean }): Promise<Strata> {
+    return this.#open({ mustExist: true, ...options });
   }
 
   /** What the command line sets of the configuration. */
@@ -53,8 +57,8 @@ export class Session {
     return { path: db && resolve(this.io.cwd, db), namespace };
   }
 
-  async #open(mustExist: boolean): Promise<Strata> {
+  async #open(options: { readonly mustExist: boolean; readonly preload?: boolean }): Promise<Strata> {
     const { openMemory } = await import("../engine/open-memory.ts");
-    return openMemory({ ...this.overrides, mustExist });
+    return openMemory({ ...this.overrides, ...options });
   }
 }

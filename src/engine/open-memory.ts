@@ -19,6 +19,8 @@ export interface OpenOptions extends ConfigOverrides {
   readonly mustExist?: boolean | undefined;
   /** How answers are kept, so that a repeated question costs nothing; `cache: false` in a call does without. */
   readonly queryCache?: QueryCacheOptions | undefined;
+  /** Load the model and what answers questions while the file is opened, for a first recall soon after. Default false. */
+  readonly preload?: boolean | undefined;
   /** For tests. Default: the machine's time. */
   readonly clock?: Clock | undefined;
 }
@@ -31,6 +33,7 @@ const optionNames = [
   "model",
   "mustExist",
   "queryCache",
+  "preload",
   "clock",
 ];
 
@@ -54,6 +57,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     model,
     mustExist,
     queryCache,
+    preload,
     clock = systemClock,
     ...overrides
   } = checkOptions(given, optionNames, "openMemory");
@@ -72,14 +76,25 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const analyzer = createAnalyzer();
   const { tiers, decayRate, durability } = config;
+  const openEmbedder = async () => {
+    const [{ BatchEmbedder }, { openBuiltinModel }] = await Promise.all([
+      import("../embedding/batch-embedder.ts"),
+      import("../embedding/models/builtin-model.ts"),
+    ]);
+    return new BatchEmbedder(model ?? (await openBuiltinModel()), { clock });
+  };
+  let preloaded = preload === true ? openEmbedder() : undefined;
+  if (preloaded) {
+    // The model's file is read by other threads while this one does the rest; who asks for the model sees why it failed.
+    preloaded.catch(() => {});
+    void import("../retrieval/retriever.ts").catch(() => {});
+  }
   const store = await openSqliteStore(path, { tiers, decayRate, durability, clock, analyzer });
   const parts = new Parts(store, clock, {
-    async embedder() {
-      const [{ BatchEmbedder }, { openBuiltinModel }] = await Promise.all([
-        import("../embedding/batch-embedder.ts"),
-        import("../embedding/models/builtin-model.ts"),
-      ]);
-      return new BatchEmbedder(model ?? (await openBuiltinModel()), { clock });
+    embedder() {
+      const first = preloaded;
+      preloaded = undefined;
+      return first ?? openEmbedder();
     },
     async counter() {
       const { openBuiltinModel } = await import("../embedding/models/builtin-model.ts");

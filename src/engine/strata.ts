@@ -27,7 +27,6 @@ import {
 import { type ExportOptions, exportMemories } from "./export-memories.ts";
 import { checkFilter, type FilterOptions, filterNames } from "./filter-options.ts";
 import { type ImportOptions, type ImportReport, importMemories } from "./import-memories.ts";
-import { ingest } from "./ingest.ts";
 import type { IngestOptions, IngestReport, IngestSource } from "./ingest-options.ts";
 import type { Parts } from "./parts.ts";
 import {
@@ -148,7 +147,11 @@ export class Strata {
    * @throws FILE_NOT_FOUND, NO_READABLE_FILES, UNKNOWN_TIER, DISK_FULL
    */
   ingest(source: IngestSource, options?: IngestOptions): Promise<IngestReport> {
-    return this.#run("ingest", () => ingest(this.#parts, this.#scope(options?.namespace), source, options));
+    return this.#run("ingest", async () => {
+      // Readers and splitters are half of all code, and a recall needs none of it.
+      const { ingest } = await import("./ingest.ts");
+      return ingest(this.#parts, this.#scope(options?.namespace), source, options);
+    });
   }
 
   /**

@@ -40,7 +40,7 @@ export function declare(command: Command, session: Session): void {
 async function recall(words: readonly string[], flags: Flags, session: Session): Promise<void> {
   const { io, output, signal } = session;
   const question = await textOf(words, session);
-  await using memory = await session.openExisting();
+  await using memory = await session.openExisting({ preload: true });
   const { limit, minScore, mode, explain, cache, full } = flags;
   const answer = await memory.recall(question, {
     ...(await withDocumentUri(filterOf(flags), memory, io.cwd)),

@@ -34,7 +34,7 @@ export function declare(command: Command, session: Session): void {
 async function search(words: readonly string[], flags: Flags, session: Session): Promise<void> {
   const { io, output, signal } = session;
   const text = await textOf(words, session);
-  await using memory = await session.openExisting();
+  await using memory = await session.openExisting({ preload: true });
   const { limit, explain, cache, full } = flags;
   const answer = await memory.search(text, {
     ...(await withDocumentUri(filterOf(flags), memory, io.cwd)),
