@@ -82,9 +82,10 @@ export function expireSome(
   limit: number,
   protection: Protection = unprotected,
 ): { readonly memories: number; readonly entries: number } {
+  // SQLite searches by the first of the two upper bounds; the second only says that the partial index serves.
   const rows = step.db.all<[number, number]>(
     `select id, document from entry indexed by entry_expiry
-     where namespace = ? and tier = ? and expires_at < 9007199254740991 and expires_at <= ? and id < ? and id <> ?
+     where namespace = ? and tier = ? and expires_at <= ? and expires_at < 9007199254740991 and id < ? and id <> ?
      order by expires_at limit ?`,
     step.namespace,
     tier,

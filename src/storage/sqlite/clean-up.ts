@@ -62,7 +62,7 @@ async function expireAll(
     `select n.name, t.tier from tier_count t cross join namespace n on n.id = t.namespace
      where (? is null or t.namespace = ?) and exists (
        select 1 from entry x indexed by entry_expiry where x.namespace = t.namespace and x.tier = t.tier
-         and x.expires_at < 9007199254740991 and x.expires_at <= ?)`,
+         and x.expires_at <= ? and x.expires_at < 9007199254740991)`,
     only ?? null,
     only ?? null,
     context.now(),

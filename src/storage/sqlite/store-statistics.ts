@@ -70,7 +70,7 @@ function tierStats(context: StoreContext, tier: Tier, kept: Sums, expired: Sums)
 
 /** Expired entries as rows `x`: tier by tier, so that each is a range of the expiry index. */
 const expiredEntries = `tier_count t cross join entry x indexed by entry_expiry on x.namespace = t.namespace
-  and x.tier = t.tier and x.expires_at < 9007199254740991 and x.expires_at <= ?`;
+  and x.tier = t.tier and x.expires_at <= ? and x.expires_at < 9007199254740991`;
 
 /** What has expired and is still there, by tier. */
 export function expiredSums(context: StoreContext, only: number | null): Sums[] {
