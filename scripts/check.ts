@@ -9,8 +9,16 @@ import { join } from "node:path";
 import { packPackage } from "./pack.ts";
 import { root, toolEnvironment } from "./repository.ts";
 
+/** A step that takes longer hangs: a test's own time limit cannot end a loop that never yields. */
+const stepTimeoutMs = 15 * 60_000;
+
 function passes(command: string, ...args: string[]): boolean {
-  const done = spawnSync(command, args, { cwd: root, env: toolEnvironment(), stdio: "inherit" });
+  const done = spawnSync(command, args, {
+    cwd: root,
+    env: toolEnvironment(),
+    stdio: "inherit",
+    timeout: stepTimeoutMs,
+  });
   if (done.error) console.error(done.error.message);
   return done.status === 0;
 }
