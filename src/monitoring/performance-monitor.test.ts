@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
 import type { Clock } from "../contract/clock.ts";
-import { LogHistogram } from "./log-histogram.ts";
+import { histogramBoundsMs, LogHistogram } from "./log-histogram.ts";
 import { PerformanceMonitor } from "./performance-monitor.ts";
+import { renderPrometheus } from "./prometheus.ts";
 
 /** A clock that moves when it is told to, and runs what is due. */
 class TestClock implements Clock {
@@ -95,10 +96,10 @@ suite("PerformanceMonitor", () => {
   test("tells at most its names apart, and says how many it did not", () => {
     const monitor = new PerformanceMonitor({ maxNames: 2 });
     for (const name of ["a", "b", "c", "d", "a"]) monitor.trackOperation(name, 1);
-    const { operations, namesDropped } = monitor.getReport();
+    const { operations, countedAsOther } = monitor.getReport();
     assert.deepEqual(Object.keys(operations), ["a", "b", "other"]);
     assert.equal(operations["other"]?.count, 2);
-    assert.equal(namesDropped, 2);
+    assert.equal(countedAsOther, 2);
   });
 
   test("counts errors by operation and code, never their messages", () => {
@@ -106,9 +107,24 @@ suite("PerformanceMonitor", () => {
     monitor.recordError("store", Object.assign(new Error("secret"), { code: "DISK_FULL" }));
     monitor.recordError("store", new TypeError("secret"));
     monitor.recordError("store", "TIMEOUT");
+    monitor.recordError("store", "a secret sentence");
+    monitor.recordError(
+      "store",
+      Object.assign(new Error(), { code: "a secret code", name: "a secret name" }),
+    );
+    assert.throws(() =>
+      monitor.time("store", () => {
+        throw "secret";
+      }),
+    );
     const report = monitor.getReport();
-    assert.deepEqual(report.operations["store"]?.errorsByCode, { DISK_FULL: 1, TypeError: 1, TIMEOUT: 1 });
-    assert.equal(report.errors, 3);
+    assert.deepEqual(report.operations["store"]?.errorsByCode, {
+      DISK_FULL: 1,
+      TypeError: 1,
+      TIMEOUT: 1,
+      unknown: 3,
+    });
+    assert.equal(report.errors, 6);
     assert.doesNotMatch(JSON.stringify(report), /secret/);
   });
 
@@ -196,6 +212,20 @@ suite("PerformanceMonitor", () => {
     assert.equal(clock.waiting, 0);
   });
 
+  test("a report that fails is counted, and the next one comes", () => {
+    const clock = new TestClock();
+    let calls = 0;
+    const onReport = (): void => {
+      calls += 1;
+      throw new RangeError("no");
+    };
+    using monitor = new PerformanceMonitor({ clock, reportIntervalMs: 60, onReport });
+    clock.advance(60);
+    clock.advance(60);
+    assert.equal(calls, 2);
+    assert.deepEqual(monitor.getReport().operations["report"]?.errorsByCode, { RangeError: 2 });
+  });
+
   test("begins anew on reset", () => {
     const clock = new TestClock();
     const monitor = new PerformanceMonitor({ clock, enableDetailed: true });
@@ -209,7 +239,7 @@ suite("PerformanceMonitor", () => {
       operations: {},
       metrics: {},
       errors: 0,
-      namesDropped: 0,
+      countedAsOther: 0,
       slow: [],
     });
   });
@@ -226,7 +256,12 @@ suite("PerformanceMonitor", () => {
     assert.match(lines[5]!, /^queue: last 3/);
   });
 
-  for (const options of [{ maxNames: 0 }, { slowMs: Number.NaN }, { reportIntervalMs: -1 }]) {
+  for (const options of [
+    { maxNames: 0 },
+    { maxNames: Number.POSITIVE_INFINITY },
+    { slowMs: Number.NaN },
+    { reportIntervalMs: -1 },
+  ]) {
     test(`refuses ${JSON.stringify(options)} by name`, () => {
       assert.throws(
         () => new PerformanceMonitor(options),
@@ -236,20 +271,89 @@ suite("PerformanceMonitor", () => {
   }
 });
 
+suite("the reference monitor's defects are absent", () => {
+  test("P95 and P99 read high: they are interpolated, not the sample above", () => {
+    const monitor = new PerformanceMonitor();
+    for (let sample = 1; sample <= 100; sample++) monitor.trackOperation("x", sample);
+    const { p95Ms, p99Ms } = monitor.getReport().operations["x"]!;
+    assert.ok(Math.abs(p95Ms - 95.05) < 1e-9 && Math.abs(p99Ms - 99.01) < 1e-9, `${p95Ms}, ${p99Ms}`);
+  });
+
+  test("P50 wrong for even counts: it lies between the two in the middle", () => {
+    const monitor = new PerformanceMonitor();
+    for (const sample of [40, 10, 30, 20]) monitor.trackOperation("x", sample);
+    assert.equal(monitor.getReport().operations["x"]?.p50Ms, 25);
+  });
+
+  test("no percentile below ten samples: one sample is every percentile", () => {
+    const monitor = new PerformanceMonitor();
+    monitor.trackOperation("x", 3);
+    assert.partialDeepStrictEqual(monitor.getReport().operations["x"], { p50Ms: 3, p95Ms: 3, p99Ms: 3 });
+  });
+
+  test("total over 1,000 where the count is of all: both are since the start", () => {
+    const monitor = new PerformanceMonitor();
+    for (let call = 0; call < 2_500; call++) monitor.trackOperation("x", 2);
+    const figures = monitor.getReport().operations["x"]!;
+    assert.partialDeepStrictEqual(figures, { count: 2_500, totalMs: 5_000, averageMs: 2, window: 1_000 });
+  });
+
+  test("names unbounded: a name for each request costs no memory", () => {
+    const monitor = new PerformanceMonitor();
+    for (let request = 0; request < 5_000; request++) monitor.trackOperation(`GET /${request}`, 1);
+    const { operations, countedAsOther } = monitor.getReport();
+    assert.equal(Object.keys(operations).length, 501);
+    assert.equal(countedAsOther, 4_500);
+  });
+
+  test("memory never filled in: its figures are those of the process", () => {
+    using monitor = new PerformanceMonitor({ trackMemory: true });
+    const { rssBytes, heapUsedBytes } = monitor.getReport().process!;
+    assert.ok(rssBytes > heapUsedBytes && heapUsedBytes > 0);
+  });
+
+  test("nothing exports: the figures leave as Prometheus text", () => {
+    const monitor = new PerformanceMonitor();
+    monitor.trackOperation("recall", 4);
+    assert.match(
+      renderPrometheus({ monitor }),
+      /strata_operation_duration_seconds_count\{operation="recall"\} 1/,
+    );
+  });
+});
+
 suite("the lifetime histogram", () => {
   test("counts durations up to a bound to the width of a bucket", () => {
+    const duration = fc.double({ min: 2 ** -12, max: 1e6, noNaN: true });
     fc.assert(
-      fc.property(
-        fc.array(fc.double({ min: 1e-5, max: 1e6, noNaN: true }), { maxLength: 200 }),
-        fc.double({ min: 1e-5, max: 1e6, noNaN: true }),
-        (samples, bound) => {
-          const histogram = new LogHistogram();
-          for (const sample of samples) histogram.add(sample);
-          const got = histogram.countAtMost(bound);
-          assert.ok(got >= samples.filter((sample) => sample <= bound).length);
-          assert.ok(got <= samples.filter((sample) => sample <= bound * (1 + 1 / 32)).length);
-        },
-      ),
+      fc.property(fc.array(duration, { maxLength: 200 }), duration, (samples, bound) => {
+        const histogram = new LogHistogram();
+        for (const sample of samples) histogram.add(sample);
+        const got = histogram.countAtMost(bound);
+        assert.ok(got >= samples.filter((sample) => sample <= bound).length);
+        assert.ok(got <= samples.filter((sample) => sample <= bound * (1 + 1 / 64)).length);
+      }),
     );
+  });
+
+  test("counts exactly up to the bounds that other systems are given", () => {
+    const near = fc
+      .constantFrom(...histogramBoundsMs)
+      .chain((bound) => fc.constantFrom(bound, bound * (1 + 1e-12), bound * (1 - 1e-12)));
+    fc.assert(
+      fc.property(fc.array(near, { maxLength: 100 }), (samples) => {
+        const histogram = new LogHistogram();
+        for (const sample of samples) histogram.add(sample);
+        for (const bound of histogramBoundsMs)
+          assert.equal(histogram.countAtMost(bound), samples.filter((sample) => sample <= bound).length);
+      }),
+    );
+  });
+
+  test("counts what is shorter or longer than its range at the ends", () => {
+    const histogram = new LogHistogram();
+    for (const value of [0, 1e-9, 1e12]) histogram.add(value);
+    assert.equal(histogram.countAtMost(1), 2);
+    assert.equal(histogram.countAtMost(1e13), 3);
   });
 });

@@ -1,12 +1,13 @@
 import { type EventLoopUtilization, monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { type Clock, systemClock } from "../contract/clock.ts";
 import { StrataError } from "../contract/errors.ts";
+import { codePattern, errorCodeOf } from "../contract/operations.ts";
 import { OperationRecord, otherName } from "./operation-record.ts";
 import type { PerformanceReport, ProcessReport, SlowOperation } from "./performance-report.ts";
 import { renderSummary } from "./summary.ts";
 
 export interface PerformanceMonitorOptions {
-  /** Most operations, and most metrics, told apart by name; further ones share the name "other". Default 500. */
+  /** Most operations, and most metrics, told apart by name; further ones share the name "other". 1 to 10,000, default 500. */
   readonly maxNames?: number | undefined;
   /** Keep samples of the slowest operations. Default false. */
   readonly enableDetailed?: boolean | undefined;
@@ -23,6 +24,8 @@ export interface PerformanceMonitorOptions {
 
 /** Slow operations kept. */
 const maxSlow = 100;
+/** A timer set for longer fires at once. */
+const maxTimerMs = 2 ** 31 - 1;
 
 interface Metric {
   count: number;
@@ -36,13 +39,6 @@ interface Metric {
 interface ProcessWatch {
   readonly delay: ReturnType<typeof monitorEventLoopDelay>;
   since: EventLoopUtilization;
-}
-
-function codeOf(error: unknown): string {
-  if (typeof error === "string") return error;
-  const code = typeof error === "object" && error !== null ? Reflect.get(error, "code") : undefined;
-  if (typeof code === "string") return code;
-  return error instanceof Error ? error.name : "unknown";
 }
 
 /**
@@ -65,20 +61,20 @@ export class PerformanceMonitor {
   readonly #watch: ProcessWatch | undefined;
   readonly #operations = new Map<string, OperationRecord>();
   readonly #metrics = new Map<string, Metric>();
-  #namesDropped = 0;
+  #countedAsOther = 0;
   #errors = 0;
   #startedAt: number;
   #cancelReport: (() => void) | undefined;
 
   /** @throws INVALID_ARGUMENT */
   constructor(options: PerformanceMonitorOptions = {}) {
-    this.#maxNames = atLeast(options.maxNames ?? 500, 1, "maxNames");
-    this.#slowMs = atLeast(options.slowMs ?? 100, 0, "slowMs");
+    this.#maxNames = within(options.maxNames ?? 500, 1, 10_000, "maxNames");
+    this.#slowMs = within(options.slowMs ?? 100, 0, Number.POSITIVE_INFINITY, "slowMs");
     this.#clock = options.clock ?? systemClock;
     this.#slow = options.enableDetailed === true ? [] : undefined;
     this.#watch = options.trackMemory === true ? watchProcess() : undefined;
     this.#startedAt = this.#clock.monotonic();
-    const intervalMs = atLeast(options.reportIntervalMs ?? 0, 0, "reportIntervalMs");
+    const intervalMs = within(options.reportIntervalMs ?? 0, 0, maxTimerMs, "reportIntervalMs");
     if (intervalMs > 0 && options.onReport) this.#reportEvery(intervalMs, options.onReport);
   }
 
@@ -107,7 +103,7 @@ export class PerformanceMonitor {
     const stop = this.startTimer(name);
     const failed = (error: unknown): never => {
       stop();
-      this.recordError(name, error);
+      this.#countError(name, errorCodeOf(error));
       throw error;
     };
     let result: T;
@@ -145,10 +141,13 @@ export class PerformanceMonitor {
     this.#metrics.set(known, metric);
   }
 
-  /** Counts an error of an operation under its code; the message is never kept. */
+  /**
+   * Counts an error of an operation under its code, else its class; the message is never kept.
+   * @param error An error, or a code such as "TIMEOUT".
+   */
   recordError(name: string, error?: unknown): void {
-    this.#errors += 1;
-    (this.#operations.get(name) ?? this.#operation(name)).addError(codeOf(error));
+    const isCode = typeof error === "string" && codePattern.test(error);
+    this.#countError(name, isCode ? error : errorCodeOf(error));
   }
 
   getReport(): PerformanceReport {
@@ -160,7 +159,7 @@ export class PerformanceMonitor {
       operations: Object.fromEntries([...this.#operations].map(([name, record]) => [name, record.report()])),
       metrics: Object.fromEntries(metrics),
       errors: this.#errors,
-      namesDropped: this.#namesDropped,
+      countedAsOther: this.#countedAsOther,
       ...(this.#slow && { slow: [...this.#slow] }),
       ...(this.#watch && { process: reportProcess(this.#watch) }),
     };
@@ -171,21 +170,20 @@ export class PerformanceMonitor {
     return renderSummary(this.getReport());
   }
 
-  /** Counts of durations up to each bound in milliseconds, since the start, for a histogram of another system. */
-  cumulativeCounts(
-    name: string,
-    boundsMs: readonly number[],
-  ): { counts: number[]; count: number; totalMs: number } {
+  /**
+   * How many durations of an operation were at most each bound in milliseconds, since the start, for a histogram of
+   * another system. Exact for the bounds of {@link histogramBoundsMs}, elsewhere to 1/64 of the bound.
+   */
+  cumulativeCounts(name: string, boundsMs: readonly number[]): number[] {
     const record = this.#operations.get(name);
-    const counts = boundsMs.map((bound) => record?.histogram.countAtMost(bound) ?? 0);
-    return { counts, count: record?.count ?? 0, totalMs: record?.totalMs ?? 0 };
+    return boundsMs.map((bound) => record?.histogram.countAtMost(bound) ?? 0);
   }
 
   /** Begins anew, as if the monitor had just been made. */
   resetStats(): void {
     this.#operations.clear();
     this.#metrics.clear();
-    this.#namesDropped = 0;
+    this.#countedAsOther = 0;
     this.#errors = 0;
     this.#startedAt = this.#clock.monotonic();
     if (this.#slow) this.#slow.length = 0;
@@ -202,6 +200,10 @@ export class PerformanceMonitor {
     this.#watch?.delay.disable();
   }
 
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
   #operation(name: string): OperationRecord {
     const known = this.#bounded(name, this.#operations);
     const record = this.#operations.get(known) ?? new OperationRecord();
@@ -212,8 +214,13 @@ export class PerformanceMonitor {
   /** The name under which it is counted. */
   #bounded(name: string, names: ReadonlyMap<string, unknown>): string {
     if (names.has(name) || names.size < this.#maxNames) return name;
-    this.#namesDropped += 1;
+    this.#countedAsOther += 1;
     return otherName;
+  }
+
+  #countError(name: string, code: string): void {
+    this.#errors += 1;
+    (this.#operations.get(name) ?? this.#operation(name)).addError(code);
   }
 
   #addSlow(operation: string, durationMs: number): void {
@@ -224,20 +231,22 @@ export class PerformanceMonitor {
   #reportEvery(intervalMs: number, onReport: (report: PerformanceReport) => void): void {
     this.#cancelReport = this.#clock.schedule(() => {
       this.#reportEvery(intervalMs, onReport);
-      onReport(this.getReport());
+      try {
+        onReport(this.getReport());
+      } catch (error) {
+        // Nobody waits for a report: its failure is a figure of the next one, not the end of the process.
+        this.#countError("report", errorCodeOf(error));
+      }
     }, intervalMs);
   }
 }
 
-function atLeast(value: number, minimum: number, name: string): number {
-  if (value >= minimum) return value;
-  throw new StrataError(
-    "INVALID_ARGUMENT",
-    `Expected ${name} as a number of at least ${minimum}, got ${value}.`,
-    {
-      details: { argument: name },
-    },
-  );
+function within(value: number, minimum: number, maximum: number, name: string): number {
+  if (value >= minimum && value <= maximum) return value;
+  const range = Number.isFinite(maximum) ? `from ${minimum} to ${maximum}` : `of at least ${minimum}`;
+  throw new StrataError("INVALID_ARGUMENT", `Expected ${name} as a number ${range}, got ${value}.`, {
+    details: { argument: name },
+  });
 }
 
 function watchProcess(): ProcessWatch {

@@ -32,8 +32,8 @@ export interface PerformanceReport {
   readonly operations: Readonly<Record<string, OperationReport>>;
   readonly metrics: Readonly<Record<string, MetricReport>>;
   readonly errors: number;
-  /** Names counted under "other" because there are too many. */
-  readonly namesDropped: number;
+  /** Times something was counted as "other", because there were too many names to tell it apart. */
+  readonly countedAsOther: number;
   /** Newest last; absent unless detailed. */
   readonly slow?: readonly SlowOperation[];
   /** Absent unless memory is tracked. */

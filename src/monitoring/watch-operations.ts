@@ -1,0 +1,53 @@
+import { subscribe, tracingChannel, unsubscribe } from "node:diagnostics_channel";
+import {
+  type OperationEvent,
+  operationChannelName,
+  operationNames,
+  type StageEvent,
+  stageChannelName,
+} from "../contract/operations.ts";
+import type { PerformanceMonitor } from "./performance-monitor.ts";
+
+/** What is told of operations and their stages. */
+export interface OperationListener {
+  onOperation(event: OperationEvent): void;
+  onStage?(event: StageEvent): void;
+}
+
+/**
+ * Tells a listener of every operation that ends, in this process.
+ * @returns The function that ends it.
+ */
+export function onOperations(listener: OperationListener): () => void {
+  const ended = (event: unknown): void => listener.onOperation(event as OperationEvent);
+  const staged = (event: unknown): void => listener.onStage?.(event as StageEvent);
+  const channels = operationNames.map((name) => tracingChannel(operationChannelName(name)).asyncEnd);
+  for (const channel of channels) channel.subscribe(ended);
+  if (listener.onStage) subscribe(stageChannelName, staged);
+  return () => {
+    for (const channel of channels) channel.unsubscribe(ended);
+    unsubscribe(stageChannelName, staged);
+  };
+}
+
+/**
+ * Counts and times in `monitor` what Strata does: operations by name, stages as `recall.score`.
+ * @param sources Whose operations; absent: all in this process.
+ * @returns The function that ends it.
+ */
+export function watchOperations(
+  monitor: PerformanceMonitor,
+  sources?: Pick<WeakSet<object>, "has">,
+): () => void {
+  return onOperations({
+    onOperation({ source, operation, durationMs, errorCode }) {
+      if (sources !== undefined && !sources.has(source)) return;
+      monitor.trackOperation(operation, durationMs!);
+      if (errorCode !== undefined) monitor.recordError(operation, errorCode);
+    },
+    onStage({ source, operation, stage, durationMs }) {
+      if (sources !== undefined && !sources.has(source)) return;
+      monitor.trackOperation(`${operation}.${stage}`, durationMs);
+    },
+  });
+}
