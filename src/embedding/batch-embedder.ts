@@ -241,7 +241,7 @@ export class BatchEmbedder implements Embedder, AsyncDisposable {
   async #close(): Promise<void> {
     await this.stopBackgroundProcessor();
     // What nobody waits for any more may still be with the model.
-    this.#dispatcher.stop(closedError());
+    this.#rejectAll();
     await this.#shared?.close();
     await this.model.close?.();
   }

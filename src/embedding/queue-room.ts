@@ -8,6 +8,9 @@ export interface QueueRoomOptions {
   readonly queued: () => number;
 }
 
+/** Callers that may stand in line; each holds its texts in memory. */
+const maxInLine = 10_000;
+
 interface InLine {
   readonly texts: number;
   readonly enter: () => void;
@@ -42,12 +45,12 @@ export class QueueRoom {
    * @throws QUEUE_FULL
    */
   enter(texts: number, signal: AbortSignal | undefined): Promise<void> | undefined {
-    const { maxTexts, whenFull } = this.#options;
+    const { whenFull } = this.#options;
     if (this.#line.size === 0 && this.#fits(texts)) {
       this.#entering += texts;
       return undefined;
     }
-    if (whenFull === "reject" || this.#line.size >= maxTexts) throw this.#full(texts);
+    if (whenFull === "reject" || this.#line.size >= maxInLine) throw this.#full(texts);
     return new Promise((resolve, reject) => {
       const stop = (): void => {
         signal?.removeEventListener("abort", leave);

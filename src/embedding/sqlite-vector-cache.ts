@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync, renameSync, rmSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import { type Clock, systemClock } from "../contract/clock.ts";
 import { StrataError } from "../contract/errors.ts";
@@ -253,7 +254,8 @@ export class SqliteVectorCache implements VectorCache {
       });
       if (written === true) return true;
       const waitMs = 1 + Math.random() * Math.min(lockWaitMs, 2 ** attempt);
-      await new Promise<void>((resolve) => this.#clock.schedule(resolve, waitMs));
+      // Not on the clock, whose timers hold no process: an awaited write must not end with it.
+      await sleep(waitMs);
     }
     return false;
   }
