@@ -38,6 +38,9 @@ export interface OpenedModel {
   readonly graph: string;
   readonly pooling: string;
   readonly textsPerRun: number;
+  readonly tokensPerRun: number;
+  /** Share 0..1 by which a text may be shorter than the longest of its run. */
+  readonly mostPadding: number;
 }
 
 /** Answer of the worker to one `embed`. */

@@ -207,8 +207,8 @@ suite("an ONNX model that is stopped", () => {
     const folder = tinyFolder({ name: "crash" });
     await using model = await openOnnxModel(folder);
     const before = await model.doEmbed([tea], document);
-    // Something that cannot be a text ends the thread's handler, as a defect in native code would end the thread.
-    await assert.rejects(model.doEmbed({ length: 1 } as never, document), { code: "EMBEDDING_FAILED" });
+    // What no program sends ends the thread, as a defect in native code would end the thread.
+    await assert.rejects(model.doEmbed({ length: -1 } as never, document), { code: "EMBEDDING_FAILED" });
     const later = await model.doEmbed([tea], document);
     assert.deepEqual(later.vectors, before.vectors);
   });
@@ -217,7 +217,7 @@ suite("an ONNX model that is stopped", () => {
     const folder = tinyFolder({ name: "changed" });
     await using model = await openOnnxModel(folder);
     writeFileSync(join(folder, "1_Pooling/config.json"), JSON.stringify({ pooling_mode_cls_token: true }));
-    await assert.rejects(model.doEmbed({ length: 1 } as never, document), { code: "EMBEDDING_FAILED" });
+    await assert.rejects(model.doEmbed({ length: -1 } as never, document), { code: "EMBEDDING_FAILED" });
     await assert.rejects(model.doEmbed([tea], document), { code: "MODEL_MISMATCH" });
   });
 });

@@ -23,8 +23,8 @@ export interface OnnxModelOptions extends OnnxFolderOptions {
   /** Threads of one run on the CPU, at least 1. Default: the runtime's, one a physical core. */
   readonly threads?: number | undefined;
   /**
-   * Texts computed together, at least 1. Default 1 on the CPU, where a batch is no faster (measured on two cores: 256
-   * texts of mixed length took 1.0 s one by one, 1.4 s in sorted batches of 32), 32 elsewhere.
+   * Most texts computed together, at least 1. Default: on the CPU 8 short texts or one passage, elsewhere 32; always 1
+   * for graphs quantized dynamically, where a text's vector would depend on its neighbours.
    */
   readonly textsPerRun?: number | undefined;
 }
