@@ -5,6 +5,7 @@ import picocolors from "picocolors";
 import type { Memory } from "../contract/memory.ts";
 import type { Explanation, Hit, HitExplanation } from "../contract/recall.ts";
 import type { IngestReport } from "../engine/ingest-options.ts";
+import { defaultRanking } from "../retrieval/ranking-options.ts";
 import { shownDocument } from "./document-names.ts";
 import { explainAnswer, explainHit } from "./format-explanation.ts";
 import { formatHits } from "./format-hits.ts";
@@ -53,18 +54,19 @@ const chunk: Memory = {
 const why: HitExplanation = {
   vector: { raw: 0.71, normalized: 0.9, rank: 2 },
   keyword: { raw: 8.3, normalized: 1, rank: 1 },
+  late: { raw: 4.2, normalized: 0.5, rank: 3 },
   matchedTerms: ["tea"],
   contextTerms: ["ada"],
-  fused: 0.95,
-  bonuses: { importance: 0.02, recency: 0, access: 0, speaker: 0.1 },
+  fused: 1.05,
+  bonuses: { importance: 0.02, recency: 0, access: 0, speaker: 0.1, time: 0 },
 };
 
 const explanation: Explanation = {
   mode: "hybrid",
   terms: { used: ["ada", "tea"], unknown: ["the"] },
-  weights: { vector: 0.5, keyword: 0.5 },
+  weights: { vector: 0.5, keyword: 0.5, late: 0.2 },
   unknownShare: 0.25,
-  candidates: { vector: 100, keyword: 34, fused: 104 },
+  candidates: { vector: 100, keyword: 34, late: 30, fused: 104 },
   path: { vector: "exact", keyword: "memory" },
   dropped: [{ reason: "under the least score", count: 3 }],
   stages: [
@@ -72,6 +74,15 @@ const explanation: Explanation = {
     { name: "rank", ms: 1.1 },
   ],
   ranking: "abc",
+  time: { from: day, to: day + 7 * 86_400_000, words: "last week" },
+  request: {
+    verb: "recall",
+    namespace: "home",
+    question: "what did Ada drink last week?",
+    options: { limit: 10, now: day },
+    ranking: defaultRanking,
+    model: "builtin",
+  },
 };
 
 describe("hits", () => {
@@ -113,16 +124,18 @@ describe("hits", () => {
   });
 
   test("an explanation adds up, names the words, and needs no manual", () => {
-    assert.deepEqual(explainHit(1.07, why, explanation.weights), [
-      "score 1.070 = meaning 0.450 + words 0.500 + importance 0.020 + speaker 0.100",
+    assert.deepEqual(explainHit(1.17, why, explanation.weights), [
+      "score 1.170 = meaning 0.450 + words 0.500 + near words 0.100 + importance 0.020 + speaker 0.100",
       "meaning: similarity 0.710 of 1, 2nd of the candidates",
       "words: has tea; ada stand around it, 1st of the candidates",
+      "near words: 3rd of the candidates",
     ]);
     assert.deepEqual(explainAnswer(explanation), [
-      "Ranked 50 % by meaning and 50 % by words (hybrid).",
+      "Ranked 42 % by meaning, 42 % by words and 17 % by near words (hybrid).",
       "The model does not know 25 % of the question, so words count for more.",
       "Words: looked for ada, tea; passed over, common or not in this memory: the.",
-      "Candidates: 100 by meaning (exact search), 34 by words, 104 together.",
+      "Candidates: 100 by meaning (exact search), 34 by words, 104 together; the best 30 compared word by word.",
+      "Time: last week is 2026-05-08 to 2026-05-14; what happened then stands higher.",
       "Left out: 3 memories, under the least score.",
       "Took 1.3 ms: embed 0.20 ms, rank 1.1 ms.",
     ]);

@@ -56,6 +56,7 @@ export type ErrorCode =
   | "EMBEDDING_RATE_LIMITED"
   | "EMBEDDING_UNAVAILABLE"
   | "MODEL_NOT_FOUND"
+  | "RERANKING_FAILED"
   | "QUEUE_FULL"
   | "BUDGET_EXCEEDED";
 
@@ -116,6 +117,8 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorKind>> = {
   EMBEDDING_RATE_LIMITED: kind(7, 429, "The embedding service refused the rate of calls.", true),
   EMBEDDING_UNAVAILABLE: kind(7, 503, "The embedding service could not be reached or broke off.", true),
   MODEL_NOT_FOUND: kind(7, 404, "The model or one of its files is missing."),
+
+  RERANKING_FAILED: kind(7, 502, "The reranker answered wrongly or not at all.", true),
 
   QUEUE_FULL: kind(8, 503, "The bounded queue has no room.", true),
   BUDGET_EXCEEDED: kind(8, 402, "The budget set for embeddings is spent."),

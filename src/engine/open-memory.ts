@@ -4,7 +4,11 @@ import { type ConfigOverrides, loadConfig } from "../config/config.ts";
 import { type Clock, systemClock } from "../contract/clock.ts";
 import type { EmbeddingModel } from "../contract/embedding-model.ts";
 import { StrataError } from "../contract/errors.ts";
+import type { RankingOptions } from "../contract/ranking.ts";
+import type { Reranker } from "../contract/reranker.ts";
+import type { BuiltinModel } from "../embedding/models/builtin-model.ts";
 import { createAnalyzer } from "../retrieval/analyzer.ts";
+import { checkRanking } from "../retrieval/ranking-options.ts";
 import { openSqliteStore } from "../storage/sqlite/sqlite-store.ts";
 import { checkQueryCache, type QueryCacheOptions } from "./cached-recall.ts";
 import { checkOptions } from "./check-values.ts";
@@ -21,6 +25,10 @@ export interface OpenOptions extends ConfigOverrides {
   readonly queryCache?: QueryCacheOptions | undefined;
   /** Load the model and what answers questions while the file is opened, for a first recall soon after. Default false. */
   readonly preload?: boolean | undefined;
+  /** What orders the answers, over the defaults; the same for every namespace. */
+  readonly ranking?: Partial<RankingOptions> | undefined;
+  /** Puts the best hits of each recall in order; `rerank: false` in a call does without. Default: none. */
+  readonly reranker?: Reranker | undefined;
   /** For tests. Default: the machine's time. */
   readonly clock?: Clock | undefined;
 }
@@ -33,6 +41,8 @@ const optionNames = [
   "model",
   "mustExist",
   "queryCache",
+  "ranking",
+  "reranker",
   "preload",
   "clock",
 ];
@@ -58,10 +68,13 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     mustExist,
     queryCache,
     preload,
+    ranking,
+    reranker,
     clock = systemClock,
     ...overrides
   } = checkOptions(given, optionNames, "openMemory");
   const checkedCache = checkQueryCache(queryCache);
+  const checkedRanking = checkRanking(ranking);
   const config = loadConfig(overrides);
   const { path } = config.database;
   if (mustExist === true && !existsSync(path)) {
@@ -76,12 +89,13 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const analyzer = createAnalyzer();
   const { tiers, decayRate, durability } = config;
+  const builtin = builtinOnce();
   const openEmbedder = async () => {
-    const [{ BatchEmbedder }, { openBuiltinModel }] = await Promise.all([
+    const [{ BatchEmbedder }, used] = await Promise.all([
       import("../embedding/batch-embedder.ts"),
-      import("../embedding/models/builtin-model.ts"),
+      model ?? builtin(),
     ]);
-    return new BatchEmbedder(model ?? (await openBuiltinModel()), { clock });
+    return new BatchEmbedder(used, { clock });
   };
   let preloaded = preload === true ? openEmbedder() : undefined;
   if (preloaded) {
@@ -97,14 +111,37 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
       return first ?? openEmbedder();
     },
     async counter() {
-      const { openBuiltinModel } = await import("../embedding/models/builtin-model.ts");
-      const builtin = await openBuiltinModel();
-      return { id: builtin.id, count: (text) => builtin.countTokens(text) };
+      const counting = await builtin();
+      return { id: counting.id, count: (text) => counting.countTokens(text) };
     },
     async retriever(embedder) {
       const { Retriever } = await import("../retrieval/retriever.ts");
-      return new Retriever({ store, embedder, analyzer, clock, snapshotFolder: `${path}-index` });
+      return new Retriever({
+        store,
+        embedder,
+        analyzer,
+        clock,
+        ranking: checkedRanking,
+        reranker,
+        pieces: async () => (await builtin()).pieces,
+        counter: () => parts.counter(),
+        snapshotFolder: `${path}-index`,
+      });
     },
   });
   return new Strata(parts, { namespace: config.namespace, path, queryCache: checkedCache });
+}
+
+/** The built-in model, opened when it is first asked for and then shared; after a failure it is tried again. */
+function builtinOnce(): () => Promise<BuiltinModel> {
+  let opened: Promise<BuiltinModel> | undefined;
+  return () => {
+    opened ??= import("../embedding/models/builtin-model.ts")
+      .then(({ openBuiltinModel }) => openBuiltinModel())
+      .catch((error: unknown) => {
+        opened = undefined;
+        throw error;
+      });
+    return opened;
+  };
 }

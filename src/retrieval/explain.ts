@@ -1,8 +1,9 @@
-import type { HitExplanation, SignalScore } from "../contract/recall.ts";
+import type { Explanation, HitExplanation, SignalScore } from "../contract/recall.ts";
 import type { FusedSignal, Fusion } from "./fuse-signals.ts";
 import type { TermMatches } from "./match-terms.ts";
 import type { QueryPlan } from "./plan-query.ts";
 import type { Ranked } from "./rank-memories.ts";
+import type { Question, Weighed } from "./weigh-candidates.ts";
 
 const silent: SignalScore = { raw: 0, normalized: 0 };
 
@@ -17,6 +18,7 @@ export function explainHit(
   return {
     vector: signalScore(fusion, "vector", ranked.place),
     keyword: signalScore(fusion, "keyword", ranked.place),
+    late: signalScore(fusion, "late", ranked.place),
     matchedTerms: words(match.content),
     contextTerms: words(match.context),
     fused: ranked.fused,
@@ -33,6 +35,38 @@ function signalScore(fusion: Fusion, name: FusedSignal["name"], place: number): 
   let rank = 1;
   for (let i = 0; i < fusion.fused; i++) if (signal.raw[i]! > raw) rank++;
   return { raw, normalized, rank };
+}
+
+/** What the signals have to say of the whole answer. */
+export function explainRecall(
+  question: Question,
+  { plan, fusion, underMinScore, otherModel, withoutVector }: Weighed,
+  hidden: number,
+): Omit<Explanation, "stages" | "ranking" | "request"> {
+  const signal = (name: FusedSignal["name"]): FusedSignal | undefined =>
+    fusion.signals.find((each) => each.name === name);
+  const [vector, keyword, late] = [signal("vector"), signal("keyword"), signal("late")];
+  const dropped = [
+    { reason: "under minScore", count: underMinScore },
+    { reason: "not visible any more", count: hidden },
+    { reason: "vector of another model", count: otherModel },
+    { reason: "no vector", count: withoutVector },
+    { reason: "terms beyond the most that are looked up", count: plan.surplusTerms },
+  ];
+  return {
+    mode: question.mode,
+    terms: { used: plan.terms.map(({ word }) => word), unknown: plan.unknownWords },
+    weights: { vector: vector?.weight ?? 0, keyword: keyword?.weight ?? 0, late: late?.weight ?? 0 },
+    unknownShare: question.unknownShare,
+    candidates: {
+      vector: vector?.found ?? 0,
+      keyword: keyword?.found ?? 0,
+      late: late?.found ?? 0,
+      fused: fusion.fused,
+    },
+    path: { vector: vector ? "exact" : "none", keyword: keyword ? "memory" : "none" },
+    dropped: dropped.filter(({ count }) => count > 0),
+  };
 }
 
 /** Times the steps of one answer. */

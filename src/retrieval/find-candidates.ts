@@ -4,9 +4,12 @@ import type { NamespaceIndex } from "./namespace-index.ts";
 import type { QueryPlan } from "./plan-query.ts";
 import type { VectorMemory } from "./vector-memory.ts";
 
+/** Late interaction looks only at what the other two found. */
+export type SignalName = "vector" | "keyword" | "late";
+
 /** One way to tell how well memories answer a question. */
 export interface Signal {
-  readonly name: "vector" | "keyword";
+  readonly name: SignalName;
   /** 0..1, as fusion is to weigh it. */
   readonly weight: number;
   /** The best slots that may take part, best first. */

@@ -1,8 +1,8 @@
-import type { Signal } from "./find-candidates.ts";
+import type { Signal, SignalName } from "./find-candidates.ts";
 
 /** One signal over all candidates, in their order. */
 export interface FusedSignal {
-  readonly name: Signal["name"];
+  readonly name: SignalName;
   readonly weight: number;
   /** Among its own best. */
   readonly found: number;

@@ -14,6 +14,8 @@ export interface QueryTerm {
 export interface QueryPlan {
   /** Terms to look up, rarest first. */
   readonly terms: readonly QueryTerm[];
+  /** All words but stop words, those that no memory holds included. */
+  readonly words: readonly { readonly word: string; readonly idf: number }[];
   /** Words no memory holds, and stop words. */
   readonly unknownWords: readonly string[];
   /** Terms left out because there were too many. */
@@ -50,16 +52,19 @@ export function planQuery(
 
   let totalIdf = 0;
   const known: QueryTerm[] = [];
+  const weighted: { word: string; idf: number }[] = [];
   for (const [term, word] of words) {
     const frequency = documentFrequency(index, term, "all");
     const idf = inverseFrequency(index.size, frequency);
     totalIdf += idf;
+    weighted.push({ word, idf });
     if (frequency > 0) known.push({ term, word, idf });
     else if (unknown.size < maxUnknownWords) unknown.add(word);
   }
   known.sort((a, b) => b.idf - a.idf || (a.term < b.term ? -1 : 1));
   return {
     terms: known.slice(0, maxTerms),
+    words: weighted,
     unknownWords: [...unknown],
     surplusTerms: Math.max(0, known.length - maxTerms),
     totalIdf,

@@ -1,7 +1,8 @@
 import type { RowFacts } from "../contract/memory-store.ts";
+import type { RankingOptions } from "../contract/ranking.ts";
 import type { HitExplanation } from "../contract/recall.ts";
 import { utcDay } from "../contract/relevance.ts";
-import type { RankingOptions } from "./ranking-options.ts";
+import type { TimeRange } from "./time-range.ts";
 
 type Bonuses = HitExplanation["bonuses"];
 
@@ -12,23 +13,31 @@ const manyUses = 10;
 
 /** What a memory's own facts add to its fused score. */
 export function bonusesOf(
-  facts: Pick<RowFacts, "importance" | "accessCount" | "lastUsedAt">,
+  facts: Pick<RowFacts, "importance" | "accessCount" | "lastUsedAt" | "createdAt" | "at">,
   speaker: number,
   ranking: RankingOptions,
   now: number,
+  time: TimeRange | undefined,
 ): Bonuses {
+  const happened = facts.at ?? facts.createdAt;
   const age = Math.max(0, utcDay(now) - utcDay(facts.lastUsedAt));
   return {
     importance: ranking.importanceBonus * facts.importance,
     recency: ranking.recencyBonus * Math.max(0, 1 - age / recentDays),
     access: ranking.accessBonus * Math.min(1, facts.accessCount / manyUses),
     speaker,
+    time: time && happened >= time.from && happened < time.to ? ranking.timeBonus : 0,
   };
 }
 
 /** The most that the facts of a memory can add. */
-export function mostBonus(ranking: RankingOptions): number {
-  return ranking.importanceBonus + ranking.recencyBonus + ranking.accessBonus;
+export function mostBonus(ranking: RankingOptions, time: TimeRange | undefined): number {
+  const always = ranking.importanceBonus + ranking.recencyBonus + ranking.accessBonus;
+  return time ? always + ranking.timeBonus : always;
+}
+
+function sumOf({ importance, recency, access, speaker, time }: Bonuses): number {
+  return importance + recency + access + speaker + time;
 }
 
 /** A candidate before its facts are known. */
@@ -60,6 +69,7 @@ export async function rankMemories(
   limit: number,
   ranking: RankingOptions,
   now: number,
+  time: TimeRange | undefined,
   readFacts: (rows: readonly number[]) => Promise<readonly RowFacts[]>,
 ): Promise<{ ranked: Ranked[]; invisible: number[] }> {
   const known = (candidate: Candidate): number => candidate.fused + candidate.speakerBonus;
@@ -69,7 +79,7 @@ export async function rankMemories(
   const fillers = candidates.filter((candidate) => candidate.filler);
   const ranked: Ranked[] = [];
   const invisible: number[] = [];
-  const most = mostBonus(ranking);
+  const most = mostBonus(ranking, time);
 
   const visible = async (batch: readonly Candidate[]): Promise<Ranked[]> => {
     const facts = new Map((await readFacts(batch.map(({ row }) => row))).map((fact) => [fact.row, fact]));
@@ -80,9 +90,8 @@ export async function rankMemories(
         invisible.push(candidate.row);
         continue;
       }
-      const bonuses = bonusesOf(fact, candidate.speakerBonus, ranking, now);
-      const score =
-        candidate.fused + bonuses.importance + bonuses.recency + bonuses.access + candidate.speakerBonus;
+      const bonuses = bonusesOf(fact, candidate.speakerBonus, ranking, now, time);
+      const score = candidate.fused + sumOf(bonuses);
       found.push({ ...candidate, bonuses, score });
     }
     return found;

@@ -135,7 +135,9 @@ function fullScan(store: FakeStore, question: string, limit: number): [string, n
   return scored
     .filter((each) => each.keyword > 0 || (query && each.vector))
     .map(({ row, memory, keyword, cosine }) => {
-      const fused = (0.4 * Math.max(0, cosine)) / mostCosine + (0.6 * keyword) / mostKeyword;
+      const { vectorWeight, keywordWeight } = defaultRanking;
+      const fused =
+        (vectorWeight * Math.max(0, cosine)) / mostCosine + (keywordWeight * keyword) / mostKeyword;
       const bonus = 0.05 * memory.importance + 0.03 + 0.02 * Math.min(1, memory.accessCount / 10);
       const spoken = named.length === 1 && memory.speaker === named[0] ? 0.1 : 0;
       return { row, id: memory.id, score: fused + bonus + spoken };

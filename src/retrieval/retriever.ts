@@ -1,20 +1,25 @@
+import type { TokenCounter } from "../contract/chunk.ts";
 import { type Clock, systemClock } from "../contract/clock.ts";
 import type { Embedder } from "../contract/embedding-model.ts";
 import { StrataError } from "../contract/errors.ts";
 import type { MemoryStore } from "../contract/memory-store.ts";
 import { publishStage } from "../contract/operations.ts";
-import type { Explanation, Hit, Recall, RecallMode, RecallOptions } from "../contract/recall.ts";
+import type { PieceVectors } from "../contract/piece-vectors.ts";
+import type { RankingOptions } from "../contract/ranking.ts";
+import type { Recall, RecallMode, RecallOptions, RecallRequest } from "../contract/recall.ts";
+import type { Reranker } from "../contract/reranker.ts";
 import type { MemoryFilter, Scope } from "../contract/scope.ts";
 import type { Analyzer } from "./analyzer.ts";
-import { explainHit, StageTimer } from "./explain.ts";
+import { answerQuestion, type FullRecallOptions } from "./answer-question.ts";
+import { StageTimer } from "./explain.ts";
+import { LateInteraction } from "./late-interaction.ts";
 import { NamespaceIndexes } from "./namespace-indexes.ts";
 import { maxQuestionLength } from "./plan-query.ts";
-import { rankMemories } from "./rank-memories.ts";
-import { checkRanking, hashRanking, type RankingOptions } from "./ranking-options.ts";
+import { checkRanking, hashRanking } from "./ranking-options.ts";
 import { searchContents } from "./search-contents.ts";
 import { SnapshotFolder } from "./snapshot-folder.ts";
 import { VectorMemory } from "./vector-memory.ts";
-import { type Question, type Weighed, weighCandidates } from "./weigh-candidates.ts";
+import type { Question } from "./weigh-candidates.ts";
 
 export interface RetrieverOptions {
   readonly store: MemoryStore;
@@ -29,6 +34,12 @@ export interface RetrieverOptions {
   readonly maxIndexBytes?: number | undefined;
   /** Where indexes of large namespaces are kept for the next process. Absent: they are made anew each time. */
   readonly snapshotFolder?: string | undefined;
+  /** The table by which late interaction compares; absent, or nothing: it is left out. */
+  readonly pieces?: (() => Promise<PieceVectors | undefined>) | undefined;
+  /** Puts the best hits of each recall in order. */
+  readonly reranker?: Reranker | undefined;
+  /** Counts tokens for `maxTokens`. Default: four characters are one. */
+  readonly counter?: (() => Promise<TokenCounter>) | undefined;
 }
 
 /** Figures of a retriever. */
@@ -42,6 +53,11 @@ export interface RetrieverStats {
 }
 
 const defaultLimit = 10;
+/** Hits that are tried for the room of a text. */
+const packedLimit = 50;
+/** Of the word pieces of memories that were compared lately. */
+const maxPieceBytes = 16 * 2 ** 20;
+const roughCounter: TokenCounter = { id: "characters/4", count: (text) => Math.ceil(text.length / 4) };
 const defaultMaxIndexBytes = 512 * 2 ** 20;
 
 /**
@@ -53,12 +69,17 @@ export class Retriever {
   readonly rankingHash: string;
   readonly #store: MemoryStore;
   readonly #embedder: Embedder;
+  readonly #options: Pick<RetrieverOptions, "embedder" | "reranker"> & {
+    readonly pieces: () => Promise<PieceVectors | undefined>;
+    readonly counter: () => Promise<TokenCounter>;
+  };
   readonly #analyzer: Analyzer;
   readonly #clock: Clock;
   readonly #ranking: RankingOptions;
   readonly #memory = new VectorMemory();
   readonly #indexes: NamespaceIndexes;
   readonly #maxIndexBytes: number;
+  #late: Promise<LateInteraction | undefined> | undefined;
   #closing: Promise<void> | undefined;
 
   /** @throws INVALID_ARGUMENT, UNKNOWN_OPTION */
@@ -70,6 +91,12 @@ export class Retriever {
     }
     this.#store = store;
     this.#embedder = embedder;
+    this.#options = {
+      embedder,
+      reranker: options.reranker,
+      pieces: options.pieces ?? (async () => undefined),
+      counter: options.counter ?? (async () => roughCounter),
+    };
     this.#analyzer = analyzer;
     this.#clock = clock;
     this.#ranking = checkRanking(options.ranking);
@@ -90,55 +117,29 @@ export class Retriever {
    */
   async recall(scope: Scope, question: string, options: RecallOptions = {}): Promise<Recall> {
     this.#checkOpen();
-    const { limit = defaultLimit, minScore = 0, mode = "hybrid", explain = false, signal } = options;
+    const full = this.#fullOptions(options);
+    const { mode = "hybrid", maxTokens, signal } = full;
     const timer = this.#timer("recall");
     const asked = await this.#ask(question, mode, signal);
     timer.end("embed");
-    const allowedRows = await this.#allowedRows(scope, options);
+    const allowedRows = await this.#allowedRows(scope, full);
     timer.end("filter");
-    const hidden = new Set<number>();
-    for (;;) {
-      const index = await this.#indexes.current(scope, signal);
-      timer.end("follow");
-      const weighed = weighCandidates(index, asked, {
-        analyzer: this.#analyzer,
-        memory: this.#memory,
-        ranking: this.#ranking,
-        selection: { allowedRows, hidden },
-        limit,
-        minScore,
-        explain,
-      });
-      timer.end("score");
-      const { ranked, invisible } = await rankMemories(
-        weighed.candidates,
-        limit,
-        this.#ranking,
-        this.#clock.now(),
-        (rows) => this.#store.facts(scope, rows),
-      );
-      timer.end("rank");
-      // Places taken by what has expired go to what comes after it.
-      if (ranked.length < limit && invisible.length > 0) {
-        for (const row of invisible) hidden.add(row);
-        continue;
-      }
-      const memories = await this.#store.read(
-        scope,
-        ranked.map(({ row }) => row),
-      );
-      timer.end("read");
-      const hits = ranked.flatMap((each, at): Hit[] => {
-        const memory = memories[at];
-        if (!memory) return [];
-        const why = explain
-          ? { why: explainHit(each, weighed.fusion, weighed.plan, weighed.matches[each.place]!) }
-          : undefined;
-        return [{ memory, score: each.score, ...why }];
-      });
-      if (!explain) return { hits };
-      return { hits, explanation: this.#explanation(asked, weighed, hidden.size, timer) };
-    }
+    return answerQuestion(asked, {
+      store: this.#store,
+      scope,
+      analyzer: this.#analyzer,
+      memory: this.#memory,
+      ranking: this.#ranking,
+      rankingHash: this.rankingHash,
+      late: mode === "hybrid" && this.#ranking.lateWeight > 0 ? await this.#lateInteraction() : undefined,
+      reranker: this.#options.reranker,
+      counter: maxTokens === undefined ? undefined : await this.#options.counter(),
+      options: full,
+      allowedRows,
+      request: this.#request("recall", scope, question, full),
+      timer,
+      current: () => this.#indexes.current(scope, signal),
+    });
   }
 
   /**
@@ -161,6 +162,7 @@ export class Retriever {
       minScore: options.minScore ?? 0,
       explain: options.explain ?? false,
       ranking: this.rankingHash,
+      request: this.#request("search", scope, words, options),
       timer,
       current: () => this.#indexes.current(scope, options.signal),
     });
@@ -207,36 +209,56 @@ export class Retriever {
 
   /** Rows that pass the options' filter; undefined when they have none. */
   async #allowedRows(scope: Scope, options: RecallOptions): Promise<Float64Array | undefined> {
-    const { limit, minScore, mode, explain, touch, signal, ...rest } = options;
+    const { limit, minScore, mode, explain, touch, signal, context, fold, rerank, maxTokens, now, ...rest } =
+      options;
     const filter: MemoryFilter = rest;
     const filters = Object.values(filter).some((value) => value !== undefined);
     return filters ? this.#store.matchingRows(scope, filter) : undefined;
   }
 
-  #explanation(asked: Question, weighed: Weighed, hidden: number, timer: StageTimer): Explanation {
-    const { plan, fusion } = weighed;
-    const weightOf = (name: string): number => fusion.signals.find((each) => each.name === name)?.weight ?? 0;
-    const foundBy = (name: string): number => fusion.signals.find((each) => each.name === name)?.found ?? 0;
-    const dropped = [
-      { reason: "under minScore", count: weighed.underMinScore },
-      { reason: "not visible any more", count: hidden },
-      { reason: "vector of another model", count: weighed.otherModel },
-      { reason: "no vector", count: weighed.withoutVector },
-      { reason: "terms beyond the most that are looked up", count: plan.surplusTerms },
-    ];
+  #fullOptions(options: RecallOptions): FullRecallOptions {
+    const packs = options.maxTokens !== undefined;
     return {
-      mode: asked.mode,
-      terms: { used: plan.terms.map(({ word }) => word), unknown: plan.unknownWords },
-      weights: { vector: weightOf("vector"), keyword: weightOf("keyword") },
-      unknownShare: asked.unknownShare,
-      candidates: { vector: foundBy("vector"), keyword: foundBy("keyword"), fused: fusion.fused },
-      path: {
-        vector: fusion.signals.some(({ name }) => name === "vector") ? "exact" : "none",
-        keyword: fusion.signals.some(({ name }) => name === "keyword") ? "memory" : "none",
-      },
-      dropped: dropped.filter(({ count }) => count > 0),
-      stages: timer.stages,
-      ranking: this.rankingHash,
+      ...options,
+      limit: options.limit ?? (packs ? packedLimit : defaultLimit),
+      minScore: options.minScore ?? 0,
+      mode: options.mode ?? "hybrid",
+      context: options.context ?? 0,
+      fold: options.fold ?? packs,
+      rerank: options.rerank ?? true,
+      explain: options.explain ?? false,
+      now: options.now ?? this.#clock.now(),
     };
+  }
+
+  #request(
+    verb: RecallRequest["verb"],
+    { namespace }: Scope,
+    question: string,
+    options: RecallOptions,
+  ): RecallRequest {
+    const { signal, explain, touch, tiers, ...rest } = options;
+    const given = { ...rest, ...(tiers && { tier: tiers }) };
+    return {
+      verb,
+      namespace,
+      question,
+      options: given,
+      ranking: this.#ranking,
+      model: this.#options.embedder.model.id,
+    };
+  }
+
+  /** Made when it is first needed; a table that cannot be opened is tried again by the next recall. */
+  #lateInteraction(): Promise<LateInteraction | undefined> {
+    this.#late ??= this.#options.pieces().then(
+      (pieces) =>
+        pieces && new LateInteraction(pieces, this.#memory, this.#ranking.lateDimensions, maxPieceBytes),
+      (error: unknown) => {
+        this.#late = undefined;
+        throw error;
+      },
+    );
+    return this.#late;
   }
 }

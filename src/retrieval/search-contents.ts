@@ -1,5 +1,5 @@
 import type { MemoryStore } from "../contract/memory-store.ts";
-import type { Explanation, Hit, HitExplanation, Recall } from "../contract/recall.ts";
+import type { Explanation, Hit, HitExplanation, Recall, RecallRequest } from "../contract/recall.ts";
 import type { Scope } from "../contract/scope.ts";
 import type { Analyzer } from "./analyzer.ts";
 import type { StageTimer } from "./explain.ts";
@@ -21,6 +21,7 @@ export interface ContentSearch {
   readonly explain: boolean;
   /** Hash of the ranking options. */
   readonly ranking: string;
+  readonly request: RecallRequest;
   readonly timer: StageTimer;
   /** The index as it is now. */
   current(): Promise<NamespaceIndex>;
@@ -35,7 +36,7 @@ interface Found {
 
 /** Rows a phrase may be found in; more are cut. */
 const maxPhraseRows = 1_000_000;
-const noBonuses: HitExplanation["bonuses"] = { importance: 0, recency: 0, access: 0, speaker: 0 };
+const noBonuses: HitExplanation["bonuses"] = { importance: 0, recency: 0, access: 0, speaker: 0, time: 0 };
 
 /** Finds memories by the words of their contents alone, never by what stands around them. */
 export async function searchContents(text: string, search: ContentSearch): Promise<Recall> {
@@ -111,6 +112,7 @@ function explained(score: number, share: number, matchedTerms: readonly string[]
   return {
     vector: { raw: 0, normalized: 0 },
     keyword: { raw: score, normalized: share },
+    late: { raw: 0, normalized: 0 },
     matchedTerms,
     contextTerms: [],
     fused: score,
@@ -127,9 +129,9 @@ function explanationOf(
   return {
     mode: "keyword",
     terms: { used: words.units.map(unitName), unknown: [] },
-    weights: { vector: 0, keyword: 1 },
+    weights: { vector: 0, keyword: 1, late: 0 },
     unknownShare: 0,
-    candidates: { vector: 0, keyword: candidates, fused: candidates },
+    candidates: { vector: 0, keyword: candidates, late: 0, fused: candidates },
     path: { vector: "none", keyword: "memory" },
     dropped:
       dropped > 0
@@ -137,5 +139,6 @@ function explanationOf(
         : [],
     stages: search.timer.stages,
     ranking: search.ranking,
+    request: search.request,
   };
 }

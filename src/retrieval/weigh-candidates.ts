@@ -1,13 +1,13 @@
+import type { RankingOptions } from "../contract/ranking.ts";
 import type { RecallMode } from "../contract/recall.ts";
 import type { Analyzer } from "./analyzer.ts";
 import { vectorStates } from "./columns.ts";
 import { keywordSignal, type Signal, selectSlots, vectorSignal } from "./find-candidates.ts";
-import { type Fusion, fuseSignals } from "./fuse-signals.ts";
+import { type FusedSignal, type Fusion, fuseSignals } from "./fuse-signals.ts";
 import { matchedShare, matchTerms, type TermMatches } from "./match-terms.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import { planQuery, type QueryPlan } from "./plan-query.ts";
 import type { Candidate } from "./rank-memories.ts";
-import type { RankingOptions } from "./ranking-options.ts";
 import type { VectorMemory } from "./vector-memory.ts";
 
 /** A question as it is asked of an index. */
@@ -86,6 +86,17 @@ export function weighCandidates(index: NamespaceIndex, question: Question, weigh
     });
   });
   return { plan, fusion, candidates, matches, underMinScore, ...(explain ? countVectors(index) : noCounts) };
+}
+
+/** The same with one signal more: candidates rise by what it says of them. */
+export function addSignal(weighed: Weighed, signal: FusedSignal): Weighed {
+  const { fusion } = weighed;
+  const scores = fusion.scores.map((score, place) => score + signal.weight * signal.normalized[place]!);
+  return {
+    ...weighed,
+    fusion: { ...fusion, scores, signals: [...fusion.signals, signal] },
+    candidates: weighed.candidates.map((each) => ({ ...each, fused: scores[each.place]! })),
+  };
 }
 
 const noCounts = { otherModel: 0, withoutVector: 0 };

@@ -1,5 +1,6 @@
 import type { EmbeddingModel, EmbeddingReply } from "../../contract/embedding-model.ts";
 import { StrataError } from "../../contract/errors.ts";
+import type { PieceVectors } from "../../contract/piece-vectors.ts";
 import { WordPieceTokenizer } from "../word-piece-tokenizer.ts";
 import { WordPieceVocabulary } from "../word-piece-vocabulary.ts";
 import { readManifest, readModelFile, shippedModelFolder } from "./model-files.ts";
@@ -55,6 +56,17 @@ export class BuiltinModel implements EmbeddingModel {
     this.dimensions = table.dimensions;
     this.tokenizer = tokenizer;
     this.table = table;
+  }
+
+  /** Its word pieces and their rows, for comparing texts piece by piece. */
+  get pieces(): PieceVectors {
+    return {
+      id: this.id,
+      size: this.table.size,
+      dimensions: this.dimensions,
+      piecesOf: (text) => this.tokenizer.encode(text),
+      unitRow: (piece) => this.table.unitRow(piece),
+    };
   }
 
   countTokens(text: string): number {

@@ -1,0 +1,181 @@
+import type { TokenCounter } from "../contract/chunk.ts";
+import { spokenText } from "../contract/index-text.ts";
+import type { MemoryStore } from "../contract/memory-store.ts";
+import type { RankingOptions } from "../contract/ranking.ts";
+import type { Explanation, Hit, Recall, RecallOptions, RecallRequest } from "../contract/recall.ts";
+import type { Reranker } from "../contract/reranker.ts";
+import type { Scope } from "../contract/scope.ts";
+import type { Analyzer } from "./analyzer.ts";
+import { comparePieces, prepareComparison } from "./compare-pieces.ts";
+import { explainHit, explainRecall, type StageTimer } from "./explain.ts";
+import { foldDuplicates } from "./fold-duplicates.ts";
+import { joinChunks } from "./join-chunks.ts";
+import type { LateInteraction } from "./late-interaction.ts";
+import type { NamespaceIndex } from "./namespace-index.ts";
+import { packHits } from "./pack-hits.ts";
+import { type Ranked, rankMemories } from "./rank-memories.ts";
+import { rerankHits } from "./rerank-hits.ts";
+import { type NamedTime, readTimeRange } from "./time-range.ts";
+import type { VectorMemory } from "./vector-memory.ts";
+import { addSignal, type Question, type Weighed, weighCandidates } from "./weigh-candidates.ts";
+
+/** Options of a recall with their defaults. */
+export interface FullRecallOptions extends RecallOptions {
+  readonly limit: number;
+  readonly minScore: number;
+  readonly context: number;
+  readonly fold: boolean;
+  readonly rerank: boolean;
+  readonly explain: boolean;
+  readonly now: number;
+}
+
+/** What a recall works with. */
+export interface Pipeline {
+  readonly store: MemoryStore;
+  readonly scope: Scope;
+  readonly analyzer: Analyzer;
+  readonly memory: VectorMemory;
+  readonly ranking: RankingOptions;
+  readonly rankingHash: string;
+  readonly late: LateInteraction | undefined;
+  readonly reranker: Reranker | undefined;
+  readonly counter: TokenCounter | undefined;
+  readonly options: FullRecallOptions;
+  /** Rows that pass the call's filter; absent: all. */
+  readonly allowedRows: Float64Array | undefined;
+  readonly request: RecallRequest;
+  readonly timer: StageTimer;
+  /** The index as it is now. */
+  current(): Promise<NamespaceIndex>;
+}
+
+/** Plan, candidates, fuse, rank, rerank, fold, join, pack, explain. */
+export async function answerQuestion(question: Question, pipeline: Pipeline): Promise<Recall> {
+  const { scope, store, timer, options, counter } = pipeline;
+  const { limit, context, maxTokens, explain } = options;
+  const time = readTimeRange(question.text, options.now);
+  const { hits: found, weighed, hidden } = await findHits(question, time, pipeline);
+  let hits: readonly Hit[] = found.slice(0, limit);
+  if (context > 0) {
+    hits = await joinChunks(hits, context, store, scope);
+    timer.end("join");
+  }
+  const packed = maxTokens !== undefined && counter ? packHits(hits, maxTokens, counter) : undefined;
+  if (packed) timer.end("pack");
+  if (!explain) return { hits, ...(packed && { packed }) };
+  return {
+    hits,
+    ...(packed && { packed }),
+    explanation: explained(question, weighed, hidden, time, pipeline),
+  };
+}
+
+async function findHits(
+  question: Question,
+  time: NamedTime | undefined,
+  pipeline: Pipeline,
+): Promise<{ readonly hits: Hit[]; readonly weighed: Weighed; readonly hidden: number }> {
+  const { store, scope, analyzer, ranking, options, timer, reranker } = pipeline;
+  const { limit, fold } = options;
+  const reranks = reranker !== undefined && options.rerank;
+  const hidden = new Set<number>();
+  let depth = reranks ? Math.max(limit, ranking.rerankDepth) : limit;
+  for (;;) {
+    const weighed = await weigh(question, depth, hidden, pipeline);
+    const facts = (rows: readonly number[]) => store.facts(scope, rows);
+    const { ranked, invisible } = await rankMemories(
+      weighed.candidates,
+      depth,
+      ranking,
+      options.now,
+      time,
+      facts,
+    );
+    timer.end("rank");
+    // Places taken by what has expired go to what comes after it.
+    if (ranked.length < depth && invisible.length > 0) {
+      for (const row of invisible) hidden.add(row);
+      continue;
+    }
+    let hits = await readHits(ranked, weighed, pipeline);
+    timer.end("read");
+    if (reranks) {
+      hits = await rerankHits(question.text, hits, ranking.rerankDepth, reranker, options.signal);
+      timer.end("rerank");
+    }
+    if (fold) {
+      hits = foldDuplicates(hits, analyzer);
+      timer.end("fold");
+      // Places of what was folded go to what comes after it.
+      if (hits.length < limit && ranked.length === depth) {
+        depth *= 2;
+        continue;
+      }
+    }
+    return { hits, weighed, hidden: hidden.size };
+  }
+}
+
+/** All candidates with what every signal says of them. */
+async function weigh(
+  question: Question,
+  depth: number,
+  hidden: ReadonlySet<number>,
+  pipeline: Pipeline,
+): Promise<Weighed> {
+  const { analyzer, memory, ranking, allowedRows, options, timer, late, store, scope } = pipeline;
+  const index = await pipeline.current();
+  timer.end("follow");
+  const weighed = weighCandidates(index, question, {
+    analyzer,
+    memory,
+    ranking,
+    selection: { allowedRows, hidden },
+    limit: depth,
+    minScore: options.minScore,
+    explain: options.explain,
+  });
+  timer.end("score");
+  if (!late || question.mode !== "hybrid") return weighed;
+  const comparison = prepareComparison(late, index, weighed, ranking);
+  if (!comparison) return weighed;
+  const signal = await comparePieces(late, comparison, weighed.fusion.slots.length, async (rows) =>
+    (await store.read(scope, rows)).map((found) => found && spokenText(found)),
+  );
+  const compared = addSignal(weighed, signal);
+  timer.end("compare");
+  return compared;
+}
+
+async function readHits(ranked: readonly Ranked[], weighed: Weighed, pipeline: Pipeline): Promise<Hit[]> {
+  const { store, scope, options } = pipeline;
+  const memories = await store.read(
+    scope,
+    ranked.map(({ row }) => row),
+  );
+  return ranked.flatMap((each, at): Hit[] => {
+    const memory = memories[at];
+    if (!memory) return [];
+    const hit = { memory, score: each.score };
+    if (!options.explain) return [hit];
+    return [{ ...hit, why: explainHit(each, weighed.fusion, weighed.plan, weighed.matches[each.place]!) }];
+  });
+}
+
+function explained(
+  question: Question,
+  weighed: Weighed,
+  hidden: number,
+  time: NamedTime | undefined,
+  { timer, rankingHash, request, reranker, options }: Pipeline,
+): Explanation {
+  return {
+    ...explainRecall(question, weighed, hidden),
+    ...(time && { time: { from: time.from, to: time.to, words: time.words } }),
+    ...(reranker && options.rerank && { reranker: reranker.id }),
+    stages: timer.stages,
+    ranking: rankingHash,
+    request,
+  };
+}

@@ -1,0 +1,167 @@
+import { LRUCache } from "lru-cache";
+import type { PieceVectors } from "../contract/piece-vectors.ts";
+import { stopWords } from "./stop-words.ts";
+import { type Block, strideOf, type VectorMemory } from "./vector-memory.ts";
+
+/** A question as it is compared: its word pieces, each once, and how much each counts. */
+export interface QuestionPieces {
+  readonly pieces: Int32Array;
+  readonly idfs: Float64Array;
+  /** Share 0..1 of the question's idf in words of which the table knows a piece. */
+  readonly knownShare: number;
+}
+
+/** Pieces of a question that are compared; of more, those of the rarest words. */
+const maxQuestionPieces = 32;
+const punctuation = [..."!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"];
+/** Bytes an entry of the cache takes beside its pieces. */
+const entryBytes = 160;
+
+/**
+ * Compares texts piece by piece: `s = Σ idf · max(0, best cosine)²` over the question's pieces (late interaction, after
+ * Khattab and Zaharia, "ColBERT", SIGIR 2020, with a static table in the place of a network). Only leading dimensions
+ * are compared, in the memory and by the kernel that scan vectors.
+ */
+export class LateInteraction {
+  readonly #table: PieceVectors;
+  readonly #memory: VectorMemory;
+  readonly #dimensions: number;
+  readonly #rows: Block;
+  /** By piece: 0 not looked up yet, 1 its row is there, 2 it says nothing. */
+  readonly #states: Uint8Array;
+  /** By piece, its place among the pieces of the comparison under way; -1 outside of one. */
+  readonly #places: Int32Array;
+  readonly #known: LRUCache<number, Uint32Array>;
+  readonly #families: WeakMap<object, number> = new WeakMap<object, number>();
+  #lastFamily = 0;
+
+  /** @param maxBytes Of the pieces of memories that are kept. */
+  constructor(table: PieceVectors, memory: VectorMemory, dimensions: number, maxBytes: number) {
+    this.#table = table;
+    this.#memory = memory;
+    this.#dimensions = Math.min(dimensions, table.dimensions);
+    this.#rows = memory.allocate(table.size * strideOf(this.#dimensions) * 2);
+    this.#states = new Uint8Array(table.size);
+    this.#places = new Int32Array(table.size).fill(-1);
+    this.#known = new LRUCache({
+      maxSize: maxBytes,
+      sizeCalculation: (pieces) => entryBytes + pieces.byteLength,
+    });
+    for (const word of [...stopWords, ...punctuation]) {
+      const pieces = table.piecesOf(word);
+      if (pieces.length === 1) this.#states[pieces[0]!] = 2;
+    }
+  }
+
+  /** Bytes of the pieces that are kept. */
+  get bytes(): number {
+    return this.#known.calculatedSize;
+  }
+
+  /** Word pieces of a question's words, with the words' idf. */
+  questionPieces(words: readonly { readonly word: string; readonly idf: number }[]): QuestionPieces {
+    const weights = new Map<number, number>();
+    let total = 0;
+    let known = 0;
+    for (const { word, idf } of words) {
+      total += idf;
+      let says = false;
+      for (const piece of this.#table.piecesOf(word)) {
+        if (!this.#hasRow(piece)) continue;
+        says = true;
+        weights.set(piece, Math.max(weights.get(piece) ?? 0, idf));
+      }
+      if (says) known += idf;
+    }
+    const chosen = [...weights].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, maxQuestionPieces);
+    return {
+      pieces: Int32Array.from(chosen, ([piece]) => piece),
+      idfs: Float64Array.from(chosen, ([, idf]) => idf),
+      knownShare: total > 0 ? known / total : 0,
+    };
+  }
+
+  /**
+   * Key under which the pieces of a memory are kept.
+   * @param family What gives slots their meaning: pieces are forgotten with it.
+   */
+  keyOf(family: object, slot: number): number {
+    let number = this.#families.get(family);
+    if (number === undefined) {
+      number = ++this.#lastFamily;
+      this.#families.set(family, number);
+    }
+    return number * 2 ** 32 + slot;
+  }
+
+  /** The pieces kept under the key. */
+  kept(key: number): Uint32Array | undefined {
+    return this.#known.get(key);
+  }
+
+  /** Pieces of a text that say something, each once; kept under the key. */
+  keep(key: number, text: string): Uint32Array {
+    const pieces = new Set<number>();
+    for (const piece of this.#table.piecesOf(text)) if (this.#hasRow(piece)) pieces.add(piece);
+    const list = Uint32Array.from(pieces);
+    this.#known.set(key, list);
+    return list;
+  }
+
+  /** How well each text answers, in their order: `Float64Array[texts]`, 0 for none. */
+  scores(question: QuestionPieces, texts: readonly (Uint32Array | undefined)[]): Float64Array {
+    const distinct: number[] = [];
+    const places = this.#places;
+    for (const pieces of texts) {
+      for (const piece of pieces ?? []) {
+        if (places[piece] !== -1) continue;
+        places[piece] = distinct.length;
+        distinct.push(piece);
+      }
+    }
+    const slots = Uint32Array.from(distinct);
+    const scores = new Float64Array(texts.length);
+    for (let at = 0; at < question.pieces.length; at++) {
+      const row = this.#leadingRow(question.pieces[at]!);
+      const cosines = this.#memory.scanSome(row, this.#rows, slots);
+      for (let text = 0; text < texts.length; text++) {
+        const pieces = texts[text];
+        if (!pieces) continue;
+        let best = 0;
+        for (let i = 0; i < pieces.length; i++) {
+          const cosine = cosines[places[pieces[i]!]!]!;
+          if (cosine > best) best = cosine;
+        }
+        scores[text]! += question.idfs[at]! * best * best;
+      }
+    }
+    for (const piece of distinct) places[piece] = -1;
+    return scores;
+  }
+
+  /** True when the piece says something; then its row stands in the memory. */
+  #hasRow(piece: number): boolean {
+    const state = this.#states[piece]!;
+    if (state !== 0) return state === 1;
+    const row = this.#table.unitRow(piece)?.subarray(0, this.#dimensions);
+    const length = row ? Math.hypot(...row) : 0;
+    if (!(row && length > 0)) {
+      this.#states[piece] = 2;
+      return false;
+    }
+    const stride = strideOf(this.#dimensions);
+    const halves = new Float16Array(stride);
+    for (let i = 0; i < row.length; i++) halves[i] = row[i]! / length;
+    this.#memory.view(this.#rows).set(new Uint8Array(halves.buffer), piece * stride * 2);
+    this.#states[piece] = 1;
+    return true;
+  }
+
+  /** The row that stands in the memory, as a query: `Float32Array[dimensions]`. */
+  #leadingRow(piece: number): Float32Array {
+    const stride = strideOf(this.#dimensions);
+    const bytes = this.#memory.view(this.#rows);
+    const halves = new Float16Array(bytes.buffer, bytes.byteOffset + piece * stride * 2, this.#dimensions);
+    return Float32Array.from(halves);
+  }
+}
