@@ -50,7 +50,7 @@ const defaultBatchSize = 256;
 /**
  * An embedding model of the AI SDK as a model of Strata: batched, cached and retried like any other.
  * @example
- * ```ts no-run
+ * ```ts fragment
  * import { openai } from "@ai-sdk/openai";
  * const model = await fromAiSdk(openai.embedding("text-embedding-3-small"));
  * await using memory = await openMemory({ model });
@@ -102,7 +102,7 @@ export async function fromAiSdk(
  * which the model knows nothing gets a vector of zeros.
  * @param task What the vectors are for, unless a call says otherwise. Default "document".
  * @example
- * ```ts no-run
+ * ```ts fragment
  * import { embedMany } from "ai";
  * const { embeddings } = await embedMany({ model: toAiSdk(embedder), values: ["Ada prefers tea"] });
  * ```

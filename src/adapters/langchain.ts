@@ -25,7 +25,7 @@ const defaultBatchSize = 256;
  * Embeddings of LangChain as a model of Strata: batched, cached and retried like any other. Set their `maxRetries` to
  * 0, or two layers retry.
  * @example
- * ```ts no-run
+ * ```ts fragment
  * import { OpenAIEmbeddings } from "@langchain/openai";
  * const embeddings = new OpenAIEmbeddings({ model: "text-embedding-3-small", maxRetries: 0 });
  * const model = fromLangChain(embeddings, { id: "openai/text-embedding-3-small" });
@@ -61,7 +61,7 @@ export function fromLangChain(source: LangChainEmbeddings, options: FromLangChai
  * An embedder of Strata, such as a `BatchEmbedder`, as embeddings for LangChain's stores and retrievers. A text in
  * which the model knows nothing gets a vector of zeros.
  * @example
- * ```ts no-run
+ * ```ts fragment
  * const store = new MemoryVectorStore(toLangChain(embedder));
  * ```
  */

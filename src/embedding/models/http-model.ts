@@ -48,7 +48,7 @@ const replyBytesAtLeast = 1_000_000;
  * Opens a model behind an OpenAI-compatible endpoint. Without `dimensions` one short text is embedded to learn them,
  * which also proves address, model and key.
  * @example
- * ```ts no-run
+ * ```ts fragment
  * const model = await openHttpModel({ url: "http://localhost:11434/v1", model: "nomic-embed-text" });
  * await using memory = await openMemory({ model });
  * ```

@@ -41,7 +41,7 @@ const closeTimeoutMs = 5_000;
  * graph, with or without the pooling inside. The graph runs in a worker thread: no call blocks the event loop.
  * @param folderOrId A folder, or the id of a model that `strata model pull` brought.
  * @example
- * ```ts no-run
+ * ```ts fragment
  * const model = await openOnnxModel("models/all-MiniLM-L6-v2", { graph: "onnx/model_quantized.onnx" });
  * await using memory = await openMemory({ model });
  * ```
