@@ -161,3 +161,19 @@ export interface Recall {
   readonly packed?: PackedHits;
   readonly explanation?: Explanation;
 }
+
+/** One memory found for several questions. */
+export interface ResearchHit extends Hit {
+  /** Numbers of the questions that found it, from 0, ascending. */
+  readonly questions: readonly number[];
+}
+
+/** The answer to several questions at once. */
+export interface Research {
+  /** Best first: the best answer to each question before all second ones. */
+  readonly hits: readonly ResearchHit[];
+  /** With `maxTokens`. */
+  readonly packed?: PackedHits;
+  /** By question, when asked to explain: how its own answer came about. */
+  readonly explanations?: readonly Explanation[];
+}

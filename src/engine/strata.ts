@@ -12,7 +12,7 @@ import type {
   UpdateResult,
 } from "../contract/memory-store.ts";
 import { type OperationName, operationChannels } from "../contract/operations.ts";
-import type { Recall } from "../contract/recall.ts";
+import type { Recall, Research } from "../contract/recall.ts";
 import { checkNamespace, type Scope } from "../contract/scope.ts";
 import { CachedRecall, type QueryCacheOptions } from "./cached-recall.ts";
 import {
@@ -31,6 +31,7 @@ import type { IngestOptions, IngestReport, IngestSource } from "./ingest-options
 import type { Parts } from "./parts.ts";
 import {
   type CheckedRecall,
+  checkQuestions,
   checkRecall,
   checkSearch,
   type RecallOptions,
@@ -165,6 +166,20 @@ export class Strata {
       const text = checkQuestion(question);
       const scope = this.#scope(options?.namespace);
       return this.#used(scope, checked, await this.#recalls.answer("recall", scope, text, checked));
+    });
+  }
+
+  /**
+   * The memories that answer several questions, as one list: the best answer to each before all second ones. Takes the
+   * options of {@link recall}; answers are not kept.
+   */
+  research(questions: readonly string[], options?: RecallOptions): Promise<Research> {
+    return this.#run("research", async () => {
+      const { cache, ...checked } = checkRecall(options, "research");
+      const texts = checkQuestions(questions);
+      const scope = this.#scope(options?.namespace);
+      const retriever = await this.#parts.retriever();
+      return this.#used(scope, checked, await retriever.research(scope, texts, checked));
     });
   }
 
@@ -367,7 +382,11 @@ export class Strata {
     return { namespace: namespace === undefined ? this.namespace : checkNamespace(namespace) };
   }
 
-  #used(scope: Scope, options: CheckedRecall, answer: Recall): Recall {
+  #used<Answer extends Recall | Research>(
+    scope: Scope,
+    options: Pick<CheckedRecall, "touch">,
+    answer: Answer,
+  ): Answer {
     if (options.touch)
       this.#parts.uses.add(
         scope.namespace,

@@ -8,7 +8,7 @@ export const defaultRanking: RankingOptions = {
   keywordWeight: 0.5,
   lateWeight: 0.2,
   candidates: 100,
-  lateDepth: 50,
+  lateDepth: 30,
   lateDimensions: 64,
   k1: 1.2,
   b: 0.75,

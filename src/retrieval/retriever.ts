@@ -6,15 +6,26 @@ import type { MemoryStore } from "../contract/memory-store.ts";
 import { publishStage } from "../contract/operations.ts";
 import type { PieceVectors } from "../contract/piece-vectors.ts";
 import type { RankingOptions } from "../contract/ranking.ts";
-import type { Recall, RecallMode, RecallOptions, RecallRequest } from "../contract/recall.ts";
+import type {
+  Recall,
+  RecallMode,
+  RecallOptions,
+  RecallRequest,
+  Research,
+  ResearchHit,
+} from "../contract/recall.ts";
 import type { Reranker } from "../contract/reranker.ts";
 import type { MemoryFilter, Scope } from "../contract/scope.ts";
 import type { Analyzer } from "./analyzer.ts";
 import { answerQuestion, type FullRecallOptions } from "./answer-question.ts";
 import { StageTimer } from "./explain.ts";
+import { foldDuplicates } from "./fold-duplicates.ts";
+import { fuseAnswers } from "./fuse-answers.ts";
+import { joinChunks } from "./join-chunks.ts";
 import { LateInteraction } from "./late-interaction.ts";
 import { NamespaceIndexes } from "./namespace-indexes.ts";
 import { maxQuestionLength } from "./plan-query.ts";
+import { packHits } from "./pack-hits.ts";
 import { checkRanking, hashRanking } from "./ranking-options.ts";
 import { searchContents } from "./search-contents.ts";
 import { SnapshotFolder } from "./snapshot-folder.ts";
@@ -53,6 +64,8 @@ export interface RetrieverStats {
 }
 
 const defaultLimit = 10;
+/** Hits of each question that are fused into the answer to several. */
+const researchDepth = 20;
 /** Hits that are tried for the room of a text. */
 const packedLimit = 50;
 /** Of the word pieces of memories that were compared lately. */
@@ -140,6 +153,34 @@ export class Retriever {
       timer,
       current: () => this.#indexes.current(scope, signal),
     });
+  }
+
+  /**
+   * The memories that answer several questions, as one list. The questions are embedded together; what says the same
+   * is folded unless `fold` is false.
+   * @throws as {@link recall}
+   */
+  async research(scope: Scope, questions: readonly string[], options: RecallOptions = {}): Promise<Research> {
+    const full = this.#fullOptions(options);
+    const { limit, context, maxTokens, fold, ...each } = options;
+    const now = full.now;
+    const answers = await Promise.all(
+      questions.map((question) =>
+        this.recall(scope, question, { ...each, now, limit: Math.max(full.limit, researchDepth) }),
+      ),
+    );
+    const fused = fuseAnswers(answers);
+    // Folding keeps what a hit is: it adds a field.
+    const kept = (fold ?? true) ? (foldDuplicates(fused, this.#analyzer) as ResearchHit[]) : fused;
+    const best = kept.slice(0, full.limit);
+    const hits =
+      full.context > 0 ? ((await joinChunks(best, full.context, this.#store, scope)) as ResearchHit[]) : best;
+    const explanations = answers.flatMap(({ explanation }) => explanation ?? []);
+    return {
+      hits,
+      ...(maxTokens !== undefined && { packed: packHits(hits, maxTokens, await this.#options.counter()) }),
+      ...(full.explain && { explanations }),
+    };
   }
 
   /**
