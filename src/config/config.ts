@@ -3,8 +3,8 @@ import { StrataError } from "../contract/errors.ts";
 import { checkNamespace } from "../contract/scope.ts";
 import { type TierTable, tiers } from "../contract/tier.ts";
 import { type DatabasePath, defaultDatabasePath, type PathSurroundings } from "./database-path.ts";
-import { suggestion } from "./nearest-name.ts";
-import { type Setting, type SettingValue, settings } from "./settings.ts";
+import { type Layers, type ResolvedSetting, readLayers } from "./layers.ts";
+import type { SettingValue } from "./setting-kinds.ts";
 
 /** Everything that can be configured, checked. */
 export interface Config {
@@ -13,7 +13,42 @@ export interface Config {
   readonly durability: "process" | "power";
   readonly tiers: TierTable;
   readonly decayRate: number;
+  /** 0: only when asked. */
+  readonly cleanupIntervalMs: number;
+  readonly embedding: EmbeddingConfig;
+  readonly document: {
+    readonly chunkSize: number;
+    readonly overlap: number;
+    readonly maxFileBytes: number;
+  };
+  readonly queryCache: { readonly maxBytes: number; readonly ttlMs: number };
+  readonly monitoring: MonitoringConfig;
+  readonly logging: { readonly level: LogLevel; readonly format: "text" | "json" };
+  /** Sentences about settings that mean something else than in the reference, and values that look wrong. */
+  readonly notices: readonly string[];
 }
+
+export interface EmbeddingConfig {
+  /** As `openModel` takes it: "builtin", "onnx:FOLDER", "http:URL#MODEL". */
+  readonly model: string;
+  /** Reads the key from the environment when it is called. */
+  readonly apiKey: (() => string | undefined) | undefined;
+  readonly dimension: number | undefined;
+  /** Undefined: found by measurement. */
+  readonly batchSize: number | undefined;
+  /** 0: nothing is kept. */
+  readonly cacheBytes: number;
+}
+
+export interface MonitoringConfig {
+  readonly enabled: boolean;
+  readonly trackMemory: boolean;
+  /** 0: never. */
+  readonly reportIntervalMs: number;
+  readonly slowMs: number;
+}
+
+export type LogLevel = "silent" | "error" | "warn" | "info" | "debug";
 
 /** What a program sets in code; each field wins over the environment. */
 export interface ConfigOverrides {
@@ -22,98 +57,145 @@ export interface ConfigOverrides {
   readonly durability?: "process" | "power" | undefined;
   /** Settings by key, such as `{ "memory.working_ttl": 600 }`. */
   readonly config?: Readonly<Record<string, SettingValue>> | undefined;
+  /**
+   * The one configuration file to read, or false for none. Default: `STRATA_CONFIG`, else the user's file and over it
+   * `strata.toml` beside the `.strata` folder in use.
+   */
+  readonly configFile?: string | false | undefined;
 }
 
 /** Where configuration comes from; each field defaults to the process's own. */
 export interface ConfigSources extends PathSurroundings {
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Folder for the user's configuration of this program. */
+  readonly configFolder?: string | undefined;
 }
 
-/** Variables for the project's own tests; they configure nothing. */
-const testPrefix = "STRATA_TEST_";
-
-function invalid(origin: string, setting: Setting): StrataError {
-  return new StrataError("INVALID_CONFIGURATION", `${origin} must be ${setting.expects}.`, {
-    details: { key: setting.key },
+/** Every setting with its value and origin, and what is wrong. */
+export function readSettings(
+  { config, configFile, ...named }: ConfigOverrides,
+  sources: ConfigSources,
+): Promise<Layers> {
+  return readLayers({
+    given: { ...config, ...named },
+    configFile,
+    environment: sources.environment ?? process.env,
+    cwd: sources.cwd ?? process.cwd(),
+    configFolder: sources.configFolder,
   });
-}
-
-function fromEnvironment(
-  environment: Readonly<Record<string, string | undefined>>,
-): Map<string, SettingValue> {
-  const values = new Map<string, SettingValue>();
-  for (const [variable, text] of Object.entries(environment)) {
-    if (text === undefined || !variable.startsWith("STRATA_") || variable.startsWith(testPrefix)) continue;
-    const setting = settings.find((candidate) => candidate.variable === variable);
-    if (!setting) {
-      const hint = suggestion(
-        variable,
-        settings.map((candidate) => candidate.variable),
-      );
-      throw new StrataError(
-        "INVALID_CONFIGURATION",
-        `The environment variable ${variable} names no setting${hint || "."}`,
-      );
-    }
-    const value = setting.parse(text);
-    if (value === undefined) throw invalid(`The environment variable ${variable}`, setting);
-    values.set(setting.key, value);
-  }
-  return values;
-}
-
-function fromOverrides(overrides: ConfigOverrides): Map<string, SettingValue> {
-  const { config, ...named } = overrides;
-  const values = new Map<string, SettingValue>();
-  for (const [key, raw] of Object.entries({ ...config, ...named })) {
-    if (raw === undefined) continue;
-    const setting = settings.find((candidate) => candidate.key === key);
-    if (!setting) {
-      const hint = suggestion(
-        key,
-        settings.map((candidate) => candidate.key),
-      );
-      throw new StrataError("INVALID_CONFIGURATION", `There is no setting "${key}"${hint || "."}`);
-    }
-    const value = typeof raw === typeof (setting.default ?? "") ? setting.parse(String(raw)) : undefined;
-    if (value === undefined) throw invalid(`The setting "${key}"`, setting);
-    values.set(key, value);
-  }
-  return values;
-}
-
-function pathOf(
-  given: SettingValue | undefined,
-  named: SettingValue | undefined,
-  surroundings: PathSurroundings,
-): DatabasePath {
-  const cwd = surroundings.cwd ?? process.cwd();
-  if (given !== undefined) return { path: resolve(cwd, String(given)), origin: "given" };
-  if (named !== undefined) return { path: resolve(cwd, String(named)), origin: "environment" };
-  return defaultDatabasePath(surroundings);
 }
 
 /**
- * Reads the environment and what the program sets, checks each value, and fills in the defaults.
- * @throws INVALID_CONFIGURATION naming the key, or the nearest known one.
+ * Reads files, the environment and what the program sets, checks each value, and fills in the defaults.
+ * @throws INVALID_CONFIGURATION naming the key, or the nearest known one; FILE_NOT_FOUND, FILE_UNREADABLE
  */
-export function loadConfig(overrides: ConfigOverrides = {}, sources: ConfigSources = {}): Config {
-  const given = fromOverrides(overrides);
-  const named = fromEnvironment(sources.environment ?? process.env);
-  const value = (key: string): SettingValue =>
-    given.get(key) ?? named.get(key) ?? settings.find((setting) => setting.key === key)!.default!;
+export async function loadConfig(
+  overrides: ConfigOverrides = {},
+  sources: ConfigSources = {},
+): Promise<Config> {
+  return configOf(await readSettings(overrides, sources), sources);
+}
+
+/** What the settings come to. @throws INVALID_CONFIGURATION and whatever stands among the layers' problems */
+export function configOf(layers: Layers, sources: ConfigSources): Config {
+  const [problem] = layers.problems;
+  if (problem) throw problem;
+  const value = (key: string): SettingValue | undefined => layers.get(key).value;
+  const number = (key: string): number => Number(value(key));
   const limits = tiers.map((tier) => {
-    const entry = {
-      ttlSeconds: Number(value(`memory.${tier}_ttl`)),
-      capacity: Number(value(`memory.${tier}_capacity`)),
-    };
+    const entry = { ttlSeconds: number(`memory.${tier}_ttl`), capacity: number(`memory.${tier}_capacity`) };
     return [tier, entry] as const;
   });
+  const background = value("memory.enable_background_tasks") === true;
   return {
-    database: pathOf(given.get("path"), named.get("path"), sources),
+    database: pathOf(layers.get("path"), sources),
     namespace: checkNamespace(value("namespace")),
     durability: value("durability") as Config["durability"],
     tiers: Object.fromEntries(limits) as TierTable,
-    decayRate: Number(value("memory.importance_decay_rate")),
+    decayRate: number("memory.importance_decay_rate"),
+    cleanupIntervalMs: background ? number("memory.cleanup_interval") * 1_000 : 0,
+    embedding: embeddingOf(layers, sources.environment ?? process.env),
+    document: documentOf(layers),
+    queryCache: { maxBytes: number("query_cache.max_bytes"), ttlMs: number("query_cache.ttl") * 1_000 },
+    monitoring: {
+      enabled: value("monitoring.enabled") === true && value("monitoring.track_latency") === true,
+      trackMemory: value("monitoring.enabled") === true && value("monitoring.track_memory") === true,
+      reportIntervalMs:
+        value("monitoring.enabled") === true ? number("monitoring.report_interval") * 1_000 : 0,
+      slowMs: number("monitoring.slow_ms"),
+    },
+    logging: {
+      level: value("logging.level") as LogLevel,
+      format: value("logging.format") as "text" | "json",
+    },
+    notices: [...layers.notices, ...unusedModel(layers)],
+  };
+}
+
+function pathOf({ value, origin }: ResolvedSetting, surroundings: PathSurroundings): DatabasePath {
+  if (value === undefined) return defaultDatabasePath(surroundings);
+  const path = resolve(surroundings.cwd ?? process.cwd(), String(value));
+  if (origin === "given") return { path, origin };
+  return { path, origin: origin === "STRATA_PATH" ? "environment" : "configuration file" };
+}
+
+function embeddingOf(
+  layers: Layers,
+  environment: Readonly<Record<string, string | undefined>>,
+): EmbeddingConfig {
+  const value = (key: string): SettingValue | undefined => layers.get(`embedding.${key}`).value;
+  const keyVariable = value("key_variable");
+  const dimension = value("dimension") ?? layers.get("vector_store.dimension").value;
+  return {
+    model: modelName(layers),
+    apiKey: keyVariable === undefined ? undefined : () => environment[String(keyVariable)],
+    dimension: dimension === undefined ? undefined : Number(dimension),
+    batchSize: value("batch_size") === undefined ? undefined : Number(value("batch_size")),
+    cacheBytes: value("cache_embeddings") === true ? Number(value("cache_bytes")) : 0,
+  };
+}
+
+function modelName(layers: Layers): string {
+  const provider = layers.get("embedding.provider").value;
+  const { value: model } = layers.get("embedding.model");
+  const { value: url } = layers.get("embedding.url");
+  if (provider === "builtin") return "builtin";
+  if (model === undefined) throw missing("embedding.model", String(provider));
+  if (provider === "onnx") return `onnx:${model}`;
+  if (url === undefined) throw missing("embedding.url", "http");
+  return `http:${url}#${model}`;
+}
+
+function unusedModel(layers: Layers): string[] {
+  const { value: model } = layers.get("embedding.model");
+  if (layers.get("embedding.provider").value !== "builtin" || model === undefined) return [];
+  return [
+    'embedding.model: Without effect: the built-in model is one. Set embedding.provider to "onnx" or "http".',
+  ];
+}
+
+function missing(key: string, provider: string): StrataError {
+  return new StrataError(
+    "INVALID_CONFIGURATION",
+    `embedding.provider is "${provider}", which needs ${key}; set both.`,
+    { details: { key } },
+  );
+}
+
+function documentOf(layers: Layers): Config["document"] {
+  const chunkSize = Number(layers.get("document.chunk_size").value);
+  const { value, origin } = layers.get("document.chunk_overlap");
+  const half = Math.floor(chunkSize / 2);
+  if (origin !== "default" && !(Number(value) <= half)) {
+    throw new StrataError(
+      "INVALID_CONFIGURATION",
+      `document.chunk_overlap must be at most half of document.chunk_size, here ${half}; it is ${Number(value)}.`,
+      { details: { key: "document.chunk_overlap" } },
+    );
+  }
+  return {
+    chunkSize,
+    overlap: Math.min(Number(value), half),
+    maxFileBytes: Number(layers.get("document.max_file_size").value),
   };
 }

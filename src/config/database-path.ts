@@ -3,7 +3,12 @@ import { dirname, join, resolve } from "node:path";
 import envPaths from "env-paths";
 
 /** Which rule named the database file. */
-export type PathOrigin = "given" | "environment" | "nearest .strata folder" | "user's data folder";
+export type PathOrigin =
+  | "given"
+  | "environment"
+  | "configuration file"
+  | "nearest .strata folder"
+  | "user's data folder";
 
 export interface DatabasePath {
   /** Absolute. */
@@ -23,7 +28,7 @@ function isFolder(path: string): boolean {
 }
 
 /** The nearest folder upward from `start`, itself included, that has a `.strata` folder. */
-function nearestStrataFolder(start: string): string | undefined {
+export function nearestStrataFolder(start: string): string | undefined {
   let folder = existsSync(start) ? realpathSync(start) : resolve(start);
   for (;;) {
     const candidate = join(folder, ".strata");
