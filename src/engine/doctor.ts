@@ -108,7 +108,7 @@ async function attempt<T>(problems: Problem[], step: () => T | Promise<T>): Prom
 }
 
 async function inspect(overrides: ConfigOverrides, problems: Problem[]): Promise<DatabaseState> {
-  const { database } = loadConfig(overrides);
+  const { database } = await loadConfig(overrides);
   const found = statSync(database.path, { throwIfNoEntry: false });
   const log = statSync(`${database.path}-wal`, { throwIfNoEntry: false });
   const state = { ...database, logBytes: log?.size ?? 0, snapshots: snapshotsOf(database.path) };

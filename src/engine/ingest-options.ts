@@ -110,11 +110,16 @@ export interface CheckedIngest {
   readonly signal: AbortSignal | undefined;
 }
 
+/** What a call that does not say takes. */
+export type IngestDefaults = Pick<CheckedIngest, "chunkSize" | "overlap" | "maxFileBytes">;
+
 /** @throws INVALID_ARGUMENT, UNKNOWN_OPTION, UNKNOWN_TIER, INVALID_IMPORTANCE */
-export function checkIngest(given: IngestOptions | undefined): CheckedIngest {
+export function checkIngest(given: IngestOptions | undefined, defaults: IngestDefaults): CheckedIngest {
   const options = checkOptions(given, names, "ingest");
   const chunkSize =
-    options.chunkSize === undefined ? 512 : checkCount(options.chunkSize, "chunkSize", 16, 8_192);
+    options.chunkSize === undefined
+      ? defaults.chunkSize
+      : checkCount(options.chunkSize, "chunkSize", 16, 8_192);
   const half = Math.floor(chunkSize / 2);
   return {
     tier: options.tier === undefined ? "semantic" : checkTier(options.tier),
@@ -124,10 +129,12 @@ export function checkIngest(given: IngestOptions | undefined): CheckedIngest {
     pinned: options.pinned === undefined ? false : checkFlag(options.pinned, "pinned"),
     chunkSize,
     overlap:
-      options.overlap === undefined ? Math.min(50, half) : checkCount(options.overlap, "overlap", 0, half),
+      options.overlap === undefined
+        ? Math.min(defaults.overlap, half)
+        : checkCount(options.overlap, "overlap", 0, half),
     maxFileBytes:
       options.maxFileBytes === undefined
-        ? 50 * 2 ** 20
+        ? defaults.maxFileBytes
         : checkCount(options.maxFileBytes, "maxFileBytes", 1, 2 ** 40),
     prune: options.prune === undefined ? false : checkFlag(options.prune, "prune"),
     onProgress: options.onProgress ?? (() => {}),

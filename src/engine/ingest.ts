@@ -13,6 +13,7 @@ import type { Scope } from "../contract/scope.ts";
 import {
   type CheckedIngest,
   checkIngest,
+  type IngestDefaults,
   type IngestedDocument,
   type IngestOptions,
   type IngestReport,
@@ -38,9 +39,10 @@ export async function ingest(
   parts: Parts,
   scope: Scope,
   source: IngestSource,
-  given?: IngestOptions,
+  given: IngestOptions | undefined,
+  defaults: IngestDefaults,
 ): Promise<IngestReport> {
-  const options = checkIngest(given);
+  const options = checkIngest(given, defaults);
   const ingestion = new Ingestion(parts, scope, options);
   if (typeof source === "object" && !Array.isArray(source)) await ingestion.take(source as SourceInput);
   else await ingestion.walk(typeof source === "string" ? [source] : (source as readonly string[]));

@@ -10,14 +10,17 @@ import type { BuiltinModel } from "../embedding/models/builtin-model.ts";
 import { createAnalyzer } from "../retrieval/analyzer.ts";
 import { checkRanking } from "../retrieval/ranking-options.ts";
 import { openSqliteStore } from "../storage/sqlite/sqlite-store.ts";
+import { BackgroundCleanup } from "./background-cleanup.ts";
 import { checkQueryCache, type QueryCacheOptions } from "./cached-recall.ts";
 import { checkOptions } from "./check-values.ts";
+import { openConfiguredModel } from "./configured-model.ts";
+import { observe } from "./observe.ts";
 import { Parts } from "./parts.ts";
 import { Strata } from "./strata.ts";
 
 /** How a memory is opened. Every field wins over the environment. */
 export interface OpenOptions extends ConfigOverrides {
-  /** Default: the built-in model, which needs no key, no service and no download. */
+  /** Default: the configured one, else the built-in model, which needs no key, no service and no download. */
   readonly model?: EmbeddingModel | undefined;
   /** Refuse with DATABASE_NOT_FOUND instead of making a new file. Default false. */
   readonly mustExist?: boolean | undefined;
@@ -38,6 +41,7 @@ const optionNames = [
   "namespace",
   "durability",
   "config",
+  "configFile",
   "model",
   "mustExist",
   "queryCache",
@@ -75,7 +79,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
   } = checkOptions(given, optionNames, "openMemory");
   const checkedCache = checkQueryCache(queryCache);
   const checkedRanking = checkRanking(ranking);
-  const config = loadConfig(overrides);
+  const config = await loadConfig(overrides);
   const { path } = config.database;
   if (mustExist === true && !existsSync(path)) {
     throw new StrataError(
@@ -93,9 +97,10 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
   const openEmbedder = async () => {
     const [{ BatchEmbedder }, used] = await Promise.all([
       import("../embedding/batch-embedder.ts"),
-      model ?? builtin(),
+      model ?? openConfiguredModel(config.embedding, builtin),
     ]);
-    return new BatchEmbedder(used, { clock });
+    const { batchSize, cacheBytes } = config.embedding;
+    return new BatchEmbedder(used, { clock, batchSize, cacheBytes });
   };
   let preloaded = preload === true ? openEmbedder() : undefined;
   if (preloaded) {
@@ -129,7 +134,22 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
       });
     },
   });
-  return new Strata(parts, { namespace: config.namespace, path, queryCache: checkedCache });
+  const monitor = observe(parts, config);
+  if (config.cleanupIntervalMs > 0) {
+    const cleanup = new BackgroundCleanup(parts, config.cleanupIntervalMs);
+    parts.onClose(() => cleanup.close());
+  }
+  return new Strata(parts, {
+    namespace: config.namespace,
+    path,
+    monitor,
+    document: config.document,
+    queryCache: {
+      ...checkedCache,
+      maxBytes: checkedCache.maxBytes ?? config.queryCache.maxBytes,
+      ttlMs: checkedCache.ttlMs ?? config.queryCache.ttlMs,
+    },
+  });
 }
 
 /** The built-in model, opened when it is first asked for and then shared; after a failure it is tried again. */

@@ -22,6 +22,7 @@ export class Parts {
   /** Whatever publishes operations of this memory. */
   readonly sources: WeakSet<object> = new WeakSet<object>([this]);
   readonly #makers: PartMakers;
+  readonly #closers: (() => Promise<void> | void)[] = [];
   #embedder: Promise<Embedder & { close(): Promise<void> }> | undefined;
   #retriever: Promise<Retriever> | undefined;
 
@@ -52,6 +53,11 @@ export class Parts {
         throw error;
       });
     return this.#retriever;
+  }
+
+  /** Has `step` run when the parts are closed, before any of them is; later ones first. */
+  onClose(step: () => Promise<void> | void): void {
+    this.#closers.unshift(step);
   }
 
   #published<T extends object>(part: T): T {
@@ -87,6 +93,7 @@ export class Parts {
   /** Writes what waits and closes everything that was made; every part is closed even when one fails. */
   async close(): Promise<void> {
     const steps = [
+      ...this.#closers.map((step) => async () => step()),
       () => this.uses.flush(),
       async () => (await this.#retriever)?.close(),
       async () => (await this.#embedder)?.close(),

@@ -14,6 +14,7 @@ import type {
 import { type OperationName, operationChannels } from "../contract/operations.ts";
 import type { Recall, Research } from "../contract/recall.ts";
 import { checkNamespace, type Scope } from "../contract/scope.ts";
+import type { PerformanceMonitor } from "../monitoring/performance-monitor.ts";
 import { CachedRecall, type QueryCacheOptions } from "./cached-recall.ts";
 import {
   checkCount,
@@ -27,7 +28,7 @@ import {
 import { type ExportOptions, exportMemories } from "./export-memories.ts";
 import { checkFilter, type FilterOptions, filterNames } from "./filter-options.ts";
 import { type ImportOptions, type ImportReport, importMemories } from "./import-memories.ts";
-import type { IngestOptions, IngestReport, IngestSource } from "./ingest-options.ts";
+import type { IngestDefaults, IngestOptions, IngestReport, IngestSource } from "./ingest-options.ts";
 import type { Parts } from "./parts.ts";
 import {
   type CheckedRecall,
@@ -75,7 +76,10 @@ export class Strata {
   readonly namespace: string;
   /** Where the memory lives: the absolute path of its file. */
   readonly path: string;
+  /** Figures of what this memory does: each verb, and below it `embed` and stages such as `recall.score`. */
+  readonly monitor: PerformanceMonitor;
   readonly #parts: Parts;
+  readonly #document: IngestDefaults;
   readonly #recalls: CachedRecall;
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
@@ -87,9 +91,14 @@ export class Strata {
       readonly namespace: string;
       readonly path: string;
       readonly queryCache: QueryCacheOptions;
+      readonly monitor: PerformanceMonitor;
+      readonly document: IngestDefaults;
     },
   ) {
     this.#parts = parts;
+    parts.sources.add(this);
+    this.monitor = options.monitor;
+    this.#document = options.document;
     this.#recalls = new CachedRecall(parts, options.queryCache);
     this.namespace = options.namespace;
     this.path = options.path;
@@ -151,7 +160,7 @@ export class Strata {
     return this.#run("ingest", async () => {
       // Readers and splitters are half of all code, and a recall needs none of it.
       const { ingest } = await import("./ingest.ts");
-      return ingest(this.#parts, this.#scope(options?.namespace), source, options);
+      return ingest(this.#parts, this.#scope(options?.namespace), source, options, this.#document);
     });
   }
 
