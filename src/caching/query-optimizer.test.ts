@@ -103,6 +103,14 @@ suite("QueryOptimizer", () => {
     assert.equal(await queries.executeQuery("a", () => 3), 2);
   });
 
+  test("does not compute again ahead what was asked for only once more", async () => {
+    const { clock, queries } = setup({ ttlMs: 100, refreshAhead: 0.2 });
+    await queries.executeQuery("a", () => 1);
+    clock.advance(81);
+    await queries.executeQuery("a", () => 2);
+    assert.equal(queries.getStats().background.begun, 0);
+  });
+
   test("keeps empty results for a time of their own", async () => {
     const { clock, queries } = setup({ ttlMs: 100, emptyTtlMs: 10 });
     await queries.executeQuery<number[]>("a", () => []);
@@ -283,6 +291,8 @@ suite("a defect of the reference that must stay absent:", () => {
     const { queries } = setup();
     await queries.executeQuery("a", () => "mine", { namespace: "one" });
     assert.equal(await queries.executeQuery("a", () => "yours", { namespace: "two" }), "yours");
+    await queries.executeQuery("bc", () => "mine", { namespace: "a" });
+    assert.equal(await queries.executeQuery("c", () => "yours", { namespace: "ab" }), "yours");
   });
 
   test("equal queries at once are computed once, and joins count in the hit rate", async () => {
@@ -471,6 +481,15 @@ suite("fetching ahead", () => {
     computed.length = 0;
     await ask("a", { namespace: "two" });
     assert.deepEqual(computed, ["a"]);
+  });
+
+  test("takes two namespaces that are asked by turns for no sequence", async () => {
+    const { queries, ask } = ahead({ maxEntries: 1 });
+    for (let round = 0; round < 10; round++) {
+      await ask("a", { namespace: "one" });
+      await ask("b", { namespace: "two" });
+    }
+    assert.equal(queries.getStats().prefetch!.issued, 0);
   });
 
   test("begins only when no caller waits", async () => {
