@@ -215,14 +215,16 @@ export class QueryOptimizer {
   #bypass<T>(work: QueryFunction<T>, { signal, onPath }: QueryOptions<T>): Promise<T> {
     this.#counts.bypassed += 1;
     onPath?.("off");
-    const flight: Flight<T> = new Flight(async (aborted) => {
-      aborted.addEventListener("abort", () => this.#underWay.delete(flight), { once: true });
-      try {
-        return await (async () => work(aborted))();
-      } finally {
-        this.#underWay.delete(flight);
-      }
-    });
+    const flight: Flight<T> = new Flight(
+      async (aborted) => {
+        try {
+          return await (async () => work(aborted))();
+        } finally {
+          this.#underWay.delete(flight);
+        }
+      },
+      () => this.#underWay.delete(flight),
+    );
     this.#underWay.add(flight);
     return flight.join(signal);
   }
@@ -257,22 +259,28 @@ export class QueryOptimizer {
     options: QueryOptions<T>,
   ): Flight<SharedValue> {
     const { namespace = "", tags = [], generation, ttlMs, expiresAt } = options;
-    const flight = new Flight<SharedValue>(async (signal) => {
+    const flight = new Flight<SharedValue>(
+      async (signal) => {
+        try {
+          // Even work that throws at once must land after its flight is open.
+          const value = await (async () => work(signal))();
+          const shared = shareValue(value);
+          this.#land(open, shared, false, this.#timesOf(value, { ttlMs, expiresAt }));
+          return shared;
+        } catch (error) {
+          const shared: SharedValue = { give: () => error, bytes: errorBytes, isolated: true };
+          const truth = {
+            freshMs: this.#settings.errorTtlMs,
+            staleMs: 0,
+            expiresAt: Number.POSITIVE_INFINITY,
+          };
+          this.#land(open, shared, true, truth);
+          throw error;
+        }
+      },
       // Work that does not notice that its last caller has left must not be waited for, nor counted.
-      signal.addEventListener("abort", () => this.#forget(open), { once: true });
-      try {
-        // Even work that throws at once must land after its flight is open.
-        const value = await (async () => work(signal))();
-        const shared = shareValue(value);
-        this.#land(open, shared, false, this.#timesOf(value, { ttlMs, expiresAt }));
-        return shared;
-      } catch (error) {
-        const shared: SharedValue = { give: () => error, bytes: errorBytes, isolated: true };
-        const truth = { freshMs: this.#settings.errorTtlMs, staleMs: 0, expiresAt: Number.POSITIVE_INFINITY };
-        this.#land(open, shared, true, truth);
-        throw error;
-      }
-    });
+      () => this.#forget(open),
+    );
     const open: OpenFlight = { name, namespace, key, tags, generation, flight, invalidated: false };
     this.#flights.set(name, open);
     this.#underWay.add(flight);
