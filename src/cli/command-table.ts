@@ -51,6 +51,12 @@ export const commandTable: readonly CommandRow[] = [
     summary: 'find words, "phrases" and beginnings of words*',
     load: () => import("./commands/search.ts"),
   },
+  {
+    name: "research",
+    group: find,
+    summary: "ask several questions at once",
+    load: () => import("./commands/research.ts"),
+  },
   { name: "get", group: find, summary: "show one memory", load: () => import("./commands/get.ts") },
   {
     name: "list",
@@ -119,6 +125,13 @@ export const commandTable: readonly CommandRow[] = [
     group: setUp,
     summary: "make a .strata folder here, for a memory of this project",
     load: () => import("./commands/init.ts"),
+  },
+  {
+    name: "config",
+    group: setUp,
+    summary: "show, check and make the configuration",
+    actions: ["show", "check", "init"],
+    load: () => import("./commands/config.ts"),
   },
   {
     name: "model",

@@ -7,6 +7,7 @@ import type { Io, Sink } from "./io.ts";
 export interface GlobalOptions {
   readonly namespace?: string | undefined;
   readonly db?: string | undefined;
+  readonly config?: string | undefined;
   readonly json?: boolean | undefined;
   readonly quiet?: boolean | undefined;
   /** False after `--no-color`. */

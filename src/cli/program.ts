@@ -30,6 +30,10 @@ export function buildProgram(surroundings: Surroundings): Command {
       "--db <file>",
       "database file (default: STRATA_PATH, else .strata/memory.db upward, else your data folder)",
     )
+    .option(
+      "--config <file>",
+      "configuration file (default: STRATA_CONFIG, else yours and over it strata.toml beside .strata)",
+    )
     .option("--json", "results as JSON on stdout, errors as JSON on stderr")
     .option("-q, --quiet", "results and errors only")
     .option("--no-color", "no colour (also: NO_COLOR)")

@@ -53,8 +53,9 @@ export class Session {
 
   /** What the command line sets of the configuration. */
   get overrides(): ConfigOverrides {
-    const { db, namespace } = this.options;
-    return { path: db && resolve(this.io.cwd, db), namespace };
+    const { db, namespace, config } = this.options;
+    const { cwd } = this.io;
+    return { path: db && resolve(cwd, db), namespace, configFile: config && resolve(cwd, config) };
   }
 
   async #open(options: { readonly mustExist: boolean; readonly preload?: boolean }): Promise<Strata> {

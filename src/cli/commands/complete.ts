@@ -14,7 +14,7 @@ const choices: Readonly<Record<string, readonly string[]>> = {
   shell: ["bash", "zsh", "fish", "powershell"],
 };
 /** Flags and arguments whose values are paths. */
-const paths = ["db", "paths", "file"];
+const paths = ["db", "config", "paths", "file"];
 
 /** What may stand at the place of the last word, as `value TAB description`, and what the shell may add. */
 export interface Completions {
