@@ -32,7 +32,21 @@ export type {
   TierStats,
   UpdateResult,
 } from "./contract/memory-store.ts";
-export type { Explanation, Hit, HitExplanation, Recall, RecallMode, SignalScore } from "./contract/recall.ts";
+export type { RankingOptions } from "./contract/ranking.ts";
+export type {
+  Explanation,
+  Hit,
+  HitExplanation,
+  PackedHits,
+  Passage,
+  Recall,
+  RecallMode,
+  RecallRequest,
+  Research,
+  ResearchHit,
+  SignalScore,
+} from "./contract/recall.ts";
+export type { RerankCall, Reranker } from "./contract/reranker.ts";
 export { defaultTierTable, type Tier, type TierLimits, type TierTable, tiers } from "./contract/tier.ts";
 export { type HttpModel, type HttpModelOptions, openHttpModel } from "./embedding/models/http-model.ts";
 export type { DeviceProbe, OnnxDevice } from "./embedding/models/onnx-device.ts";
@@ -86,3 +100,4 @@ export type {
   ProcessReport,
   SlowOperation,
 } from "./monitoring/performance-report.ts";
+export { createHttpReranker, type HttpRerankerOptions } from "./retrieval/http-reranker.ts";

@@ -27,6 +27,7 @@ export function formatHits({ hits, explanation }: Recall, layout: HitLayout): st
     return [
       headLine(hit, index + 1, layout),
       ...textLines(hit, layout).map((line) => indent + line),
+      ...(hit.folded ? [indent + layout.style.dim(`the same: ${hit.folded.map(oneLine).join(", ")}`)] : []),
       ...why.map((line) => indent + layout.style.cyan(line)),
       indent + layout.style.dim(factsLine(hit.memory)),
     ].join("\n");
@@ -47,19 +48,24 @@ function headLine(hit: Hit, place: number, { width, style, cwd }: HitLayout): st
   return `${number}${style.bold(style.green(score))}${origin === "" ? "" : `  ${style.bold(origin)}`}`;
 }
 
-function textLines({ memory, highlights }: Hit, { width, full, style }: HitLayout): string[] {
+function textLines(
+  { memory: { content: own }, passage, highlights }: Hit,
+  { width, full, style }: HitLayout,
+): string[] {
   const columns = width - indent.length;
-  const mark = (line: string): string => markWords(line, wordsOf(memory.content, highlights ?? []), style);
-  if (full) {
-    return printable(memory.content)
+  // A passage is asked for to be read whole.
+  const content = passage?.content ?? own;
+  const mark = (line: string): string => markWords(line, wordsOf(content, highlights ?? []), style);
+  if (full || passage) {
+    return printable(content)
       .split("\n")
       .flatMap((line) => (line.trim() === "" ? [""] : wrap(line, columns)))
       .map(mark);
   }
   const first = highlights?.[0]?.start ?? 0;
-  const skipped = first > leadIn * 2 ? startOfWord(memory.content, first - leadIn) : 0;
-  const shown = oneLine(memory.content.slice(skipped, skipped + columns * (shownLines + 2)));
-  const rest = skipped + columns * (shownLines + 2) < memory.content.length;
+  const skipped = first > leadIn * 2 ? startOfWord(content, first - leadIn) : 0;
+  const shown = oneLine(content.slice(skipped, skipped + columns * (shownLines + 2)));
+  const rest = skipped + columns * (shownLines + 2) < content.length;
   return wrap(`${skipped > 0 ? "… " : ""}${shown}${rest ? " …" : ""}`, columns, shownLines).map(mark);
 }
 

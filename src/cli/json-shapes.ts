@@ -1,6 +1,14 @@
 import type { ChunkSource, Memory, Metadata, StoredDocument } from "../contract/memory.ts";
 import type { JournalEntry } from "../contract/memory-store.ts";
-import type { Explanation, Hit, HitExplanation, Recall } from "../contract/recall.ts";
+import type {
+  Explanation,
+  Hit,
+  HitExplanation,
+  PackedHits,
+  Passage,
+  Recall,
+  Research,
+} from "../contract/recall.ts";
 import type { Tier } from "../contract/tier.ts";
 
 /** What `--json` prints; a field is added in a minor version, changed or removed only in a major one. Times are ISO 8601 in UTC. */
@@ -52,11 +60,20 @@ export interface HitJson {
   readonly score: number;
   readonly why?: HitExplanation;
   readonly highlights?: Hit["highlights"] & {};
+  readonly passage?: Passage;
+  readonly folded?: readonly string[];
 }
 
 export interface RecallJson {
   readonly hits: readonly HitJson[];
+  readonly packed?: PackedHits;
   readonly explanation?: Explanation;
+}
+
+export interface ResearchJson {
+  readonly hits: readonly (HitJson & { readonly questions: readonly number[] })[];
+  readonly packed?: PackedHits;
+  readonly explanations?: readonly Explanation[];
 }
 
 export interface JournalEntryJson extends Omit<JournalEntry, "at"> {
@@ -117,15 +134,30 @@ export function documentJson(document: StoredDocument): DocumentJson {
   };
 }
 
-export function recallJson({ hits, explanation }: Recall): RecallJson {
+function hitJson({ memory, score, why, highlights, passage, folded }: Hit): HitJson {
   return {
-    hits: hits.map(({ memory, score, why, highlights }) => ({
-      memory: memoryJson(memory),
-      score,
-      ...(why && { why }),
-      ...(highlights && { highlights }),
-    })),
+    memory: memoryJson(memory),
+    score,
+    ...(why && { why }),
+    ...(highlights && { highlights }),
+    ...(passage && { passage }),
+    ...(folded && { folded }),
+  };
+}
+
+export function recallJson({ hits, packed, explanation }: Recall): RecallJson {
+  return {
+    hits: hits.map(hitJson),
+    ...(packed && { packed }),
     ...(explanation && { explanation }),
+  };
+}
+
+export function researchJson({ hits, packed, explanations }: Research): ResearchJson {
+  return {
+    hits: hits.map((hit) => ({ ...hitJson(hit), questions: hit.questions })),
+    ...(packed && { packed }),
+    ...(explanations && { explanations }),
   };
 }
 

@@ -59,7 +59,7 @@ function fenced({ memory, passage }: Hit, content: string): string {
     ["at", memory.at === undefined ? undefined : new Date(memory.at).toISOString()],
   ];
   const shown = attributes.flatMap(([name, value]) =>
-    value === undefined ? [] : [` ${name}="${value.replace(/[&<>"\s]/gu, escaped)}"`],
+    value === undefined ? [] : [` ${name}="${value.replace(/[&<＜﹤>"\s]/gu, escaped)}"`],
   );
   return `<memory${shown.join("")}>\n${harmless(content)}\n</memory>`;
 }
@@ -70,8 +70,9 @@ function harmless(text: string): string {
 }
 
 function escaped(character: string): string {
-  const known: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-  return known[character] ?? " ";
+  if (/\s/u.test(character)) return " ";
+  const known: Readonly<Record<string, string>> = { "&": "&amp;", ">": "&gt;", '"': "&quot;" };
+  return known[character] ?? "&lt;";
 }
 
 /** The longest beginning that fits, ended by "…"; no code point is cut. */

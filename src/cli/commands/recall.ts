@@ -13,6 +13,9 @@ interface Flags extends FilterFlags {
   readonly limit?: number;
   readonly minScore?: number;
   readonly mode?: string;
+  readonly context?: number;
+  readonly fold?: boolean;
+  readonly maxTokens?: number;
   readonly cache?: boolean;
   readonly explain?: boolean;
   readonly full?: boolean;
@@ -27,12 +30,17 @@ export function declare(command: Command, session: Session): void {
     .option("--full", "print whole texts, not their beginnings")
     .option("--min-score <share>", "leave out what neither means nor says enough of it: 0 to 1", numberFlag)
     .option("--mode <mode>", "hybrid (default), vector (meaning alone) or keyword (words alone)")
+    .option("--context <chunks>", "join each chunk with so many before and after it: 0 to 10", numberFlag)
+    .option("--fold", "fold memories that say the same into one")
+    .option("--max-tokens <count>", "print a text for a prompt, of at most so many tokens", numberFlag)
     .option("--no-cache", "look anew, whatever was answered before");
   addFilterFlags(command).action((words: string[], flags: Flags) => recall(words, flags, session));
   addExamples(command, [
     ['strata recall "how do I rotate keys?"', ""],
     ["strata recall what does Ada drink --explain --limit 3", "why each hit was found"],
     ['strata recall "deadlines" --tags work --after 2026-01-01', "only some memories"],
+    ['strata recall "how are keys rotated?" --context 1', "chunks with their neighbours"],
+    ['strata recall "what is planned?" --max-tokens 800', "memories, fenced and cited, for a prompt"],
     ['strata recall "rotate keys" --json | jq -r ".hits[].memory.content"', "for programs"],
   ]);
 }
@@ -41,17 +49,20 @@ async function recall(words: readonly string[], flags: Flags, session: Session):
   const { io, output, signal } = session;
   const question = await textOf(words, session);
   await using memory = await session.openExisting({ preload: true });
-  const { limit, minScore, mode, explain, cache, full } = flags;
+  const { limit, minScore, mode, explain, context, fold, maxTokens, cache, full } = flags;
   const answer = await memory.recall(question, {
     ...(await withDocumentUri(filterOf(flags), memory, io.cwd)),
     limit,
     minScore,
     mode: mode as RecallMode | undefined,
     explain,
+    context,
+    fold,
+    maxTokens,
     cache,
     signal,
   });
   const layout = { width: output.width, full: full === true, style: output.style, cwd: io.cwd };
-  output.result(recallJson(answer), () => formatHits(answer, layout));
+  output.result(recallJson(answer), () => answer.packed?.text ?? formatHits(answer, layout));
   if (answer.hits.length === 0) await noteNothingFound(memory, output);
 }
