@@ -57,12 +57,6 @@ export const commandTable: readonly CommandRow[] = [
     summary: "ask several questions at once",
     load: () => import("./commands/research.ts"),
   },
-  {
-    name: "research",
-    group: find,
-    summary: "ask several questions at once",
-    load: () => import("./commands/research.ts"),
-  },
   { name: "get", group: find, summary: "show one memory", load: () => import("./commands/get.ts") },
   {
     name: "list",
