@@ -6,7 +6,8 @@ process.on("message", ({ number, one }: { readonly number: number; readonly one:
   const done = one === "stats" ? Promise.resolve(memory.queries.getStats()) : play(memory, one);
   done.then(
     (result) => process.send?.({ number, result }),
-    (error: unknown) => process.send?.({ number, error: error instanceof Error ? error.stack : String(error) }),
+    (error: unknown) =>
+      process.send?.({ number, error: error instanceof Error ? error.stack : String(error) }),
   );
 });
 process.on("disconnect", () => void memory.close());
