@@ -48,6 +48,17 @@ export type {
 } from "./contract/recall.ts";
 export type { RerankCall, Reranker } from "./contract/reranker.ts";
 export { defaultTierTable, type Tier, type TierLimits, type TierTable, tiers } from "./contract/tier.ts";
+export type {
+  CachedVector,
+  VectorCache,
+  VectorCacheEntry,
+  VectorCacheStats,
+} from "./contract/vector-cache.ts";
+export { BatchEmbedder, type EmbedOptions } from "./embedding/batch-embedder.ts";
+export type { BatchEmbedderOptions } from "./embedding/batch-embedder-options.ts";
+export type { BatchEmbedderStats } from "./embedding/batch-embedder-stats.ts";
+export type { EmbeddingCost, EmbeddingPrice } from "./embedding/cost-meter.ts";
+export type { EmbeddedValues, EmbeddingFunction, FunctionModelOptions } from "./embedding/model-source.ts";
 export { type HttpModel, type HttpModelOptions, openHttpModel } from "./embedding/models/http-model.ts";
 export type { DeviceProbe, OnnxDevice } from "./embedding/models/onnx-device.ts";
 export type { OnnxFolderOptions, Pooling } from "./embedding/models/onnx-folder.ts";
@@ -58,6 +69,7 @@ export {
   probeOnnxDevices,
 } from "./embedding/models/onnx-model.ts";
 export { type OpenModelOptions, openModel } from "./embedding/models/open-model.ts";
+export { SqliteVectorCache, type SqliteVectorCacheOptions } from "./embedding/sqlite-vector-cache.ts";
 export type { QueryCacheOptions } from "./engine/cached-recall.ts";
 export type { Time } from "./engine/check-values.ts";
 export { verifyExport } from "./engine/export-format.ts";
