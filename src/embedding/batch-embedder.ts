@@ -40,9 +40,11 @@ const charactersPerToken = 4;
  * goes through the cache on disk, and leaves with others for the model.
  *
  * @example
+ * ```ts
  * const embedder = new BatchEmbedder(async (texts) => texts.map((text) => [text.length, 1]));
  * const vector = await embedder.embedText("Ada prefers tea");
  * await embedder.close();
+ * ```
  */
 export class BatchEmbedder implements Embedder, AsyncDisposable {
   readonly model: EmbeddingModel;
