@@ -1,4 +1,5 @@
 import type { RecallMode, Strata } from "../src/index.ts";
+import type { Evaluated } from "./evaluated-model.ts";
 import { mean, ndcgAt, recallAt } from "./metrics.ts";
 import { PlainBm25 } from "./plain-bm25.ts";
 import { rankingHash, withMemory } from "./temporary-memory.ts";
@@ -19,24 +20,39 @@ export interface CollectionQuestion {
 
 type Ranker = (question: string, limit: number) => Promise<string[]> | string[];
 
-const modes: readonly RecallMode[] = ["hybrid", "keyword", "vector"];
 const depth = 100;
+
+/** Figures of a collection by mode, and of plain BM25. */
+export interface CollectionResult {
+  readonly documents: number;
+  readonly questions: number;
+  readonly ndcgAt10: Readonly<Record<string, number>>;
+  readonly recallAt100: Readonly<Record<string, number>>;
+  readonly ranking: string;
+  readonly seconds: number;
+}
 
 /**
  * nDCG@10 and recall@100 of the default ranking and of each of its parts, all from one memory, and of plain BM25.
  * Each document is one memory of its title and text.
  */
-export async function evaluateCollection({ documents, questions }: Collection): Promise<unknown> {
+export async function evaluateCollection(
+  { documents, questions }: Collection,
+  { model, modes }: Evaluated,
+): Promise<CollectionResult> {
   const texts = documents
     .map(({ id, title, text }) => [id, `${title}\n${text}`.trim()] as const)
     .filter(([, text]) => text !== "");
   const start = performance.now();
-  const { ranking, measured } = await withMemory(async (memory) => {
-    await memory.storeMany(texts.map(([id, content]) => ({ id, content, tier: "semantic" })));
-    const figures: [string, Figures][] = [];
-    for (const mode of modes) figures.push([mode, await evaluate(questions, recallRanker(memory, mode))]);
-    return { measured: figures, ranking: await rankingHash(memory) };
-  });
+  const { ranking, measured } = await withMemory(
+    async (memory) => {
+      await memory.storeMany(texts.map(([id, content]) => ({ id, content, tier: "semantic" })));
+      const figures: [string, Figures][] = [];
+      for (const mode of modes) figures.push([mode, await evaluate(questions, recallRanker(memory, mode))]);
+      return { measured: figures, ranking: await rankingHash(memory) };
+    },
+    { model },
+  );
   const bm25 = new PlainBm25(texts);
   measured.push(["plainBm25", await evaluate(questions, (question, limit) => bm25.search(question, limit))]);
   return {

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { dataFolder } from "../scripts/measurement.ts";
-import { type Collection, evaluateCollection, gainsByQuestion } from "./collection.ts";
+import { type Collection, type CollectionResult, evaluateCollection, gainsByQuestion } from "./collection.ts";
+import { type Evaluated, evaluatedModel, evaluatedModes, evaluatedOptions } from "./evaluated-model.ts";
 import { readRows } from "./json-lines.ts";
 
 interface Judgement {
@@ -16,9 +17,15 @@ interface Judgement {
 const sourceCode = -1;
 
 /** Cranfield (Cleverdon, 1967): graded relevance of abstracts on aerodynamics, the question's own paper left out. */
-export function run(args: string[]): Promise<unknown> {
-  const { values } = parseArgs({ args, options: { data: { type: "string" } } });
-  const folder = join(dataFolder(values.data), "cranfield");
+export async function run(args: string[]): Promise<unknown> {
+  const { values } = parseArgs({ args, options: evaluatedOptions });
+  const modes = evaluatedModes(values.mode);
+  const model = await evaluatedModel(values.model);
+  return { model: values.model, ...(await evaluateCranfield(dataFolder(values.data), { model, modes })) };
+}
+
+export function evaluateCranfield(data: string, evaluated: Evaluated): Promise<CollectionResult> {
+  const folder = join(data, "cranfield");
   const documents = readRows<Collection["documents"][number]>(join(folder, "corpus.jsonl"));
   const queries = readRows<{ readonly id: string; readonly text: string }>(join(folder, "queries.jsonl"));
   const judgements = readRows<Judgement>(join(folder, "qrels.jsonl"));
@@ -31,5 +38,5 @@ export function run(args: string[]): Promise<unknown> {
     const own = gains.get(id);
     return own ? [{ text, gains: own, excluded: new Set(sources.get(id)?.map(({ doc }) => doc)) }] : [];
   });
-  return evaluateCollection({ documents, questions });
+  return evaluateCollection({ documents, questions }, evaluated);
 }

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { dataFolder } from "../scripts/measurement.ts";
-import type { Strata } from "../src/index.ts";
+import type { RecallMode, Strata } from "../src/index.ts";
+import { type Evaluated, evaluatedModel, evaluatedModes, evaluatedOptions } from "./evaluated-model.ts";
 import { readRows } from "./json-lines.ts";
 import { mean, recallAt } from "./metrics.ts";
 import { PlainBm25 } from "./plain-bm25.ts";
@@ -40,17 +41,44 @@ interface Outcome {
  * as a program would: every turn stored as it comes, every question recalled at the defaults.
  */
 export async function run(args: string[]): Promise<unknown> {
-  const { values } = parseArgs({ args, options: { data: { type: "string" } } });
-  const folder = join(dataFolder(values.data), "locomo");
+  const { values } = parseArgs({ args, options: evaluatedOptions });
+  const mode = evaluatedModes(values.mode)[0]!;
+  const model = await evaluatedModel(values.model);
+  return {
+    model: values.model,
+    mode,
+    ...(await evaluateLocomo(dataFolder(values.data), { model, modes: [mode] })),
+  };
+}
+
+/** Figures of the conversations, for questions of each category and for all. */
+export interface LocomoResult {
+  readonly turns: number;
+  readonly questions: Readonly<Record<string, number>>;
+  readonly recallAt10: Readonly<Record<string, number>>;
+  readonly plainBm25: Readonly<Record<string, number>>;
+  readonly ranking: string;
+  readonly seconds: number;
+}
+
+/** The first of the modes, in a memory of its own: uses of one mode must not help the next. */
+export async function evaluateLocomo(
+  data: string,
+  { model, modes: [mode = "hybrid"] }: Evaluated,
+): Promise<LocomoResult> {
+  const folder = join(data, "locomo");
   const turns = readRows<Turn>(join(folder, "turns.jsonl")).filter((turn) => !turn.dup_of);
   const questions = readRows<TurnQuestion>(join(folder, "questions.jsonl")).filter(
     (question) => !question.dup_of && question.evidence.length > 0,
   );
   const start = performance.now();
-  const { ranking, outcomes } = await withMemory(async (memory) => {
-    await storeTurns(memory, turns);
-    return { outcomes: await askAll(memory, questions), ranking: await rankingHash(memory) };
-  });
+  const { ranking, outcomes } = await withMemory(
+    async (memory) => {
+      await storeTurns(memory, turns);
+      return { outcomes: await askAll(memory, questions, mode), ranking: await rankingHash(memory) };
+    },
+    { model },
+  );
   return {
     turns: turns.length,
     questions: byCategory(outcomes, (some) => some.length),
@@ -66,10 +94,14 @@ async function storeTurns(memory: Strata, turns: readonly Turn[]): Promise<void>
     await memory.store(text, { namespace: conv, id, thread: String(session), speaker, at: iso });
 }
 
-async function askAll(memory: Strata, questions: readonly TurnQuestion[]): Promise<Outcome[]> {
+async function askAll(
+  memory: Strata,
+  questions: readonly TurnQuestion[],
+  mode: RecallMode,
+): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   for (const { conv, question, category, evidence } of questions) {
-    const { hits } = await memory.recall(question, { limit: k, namespace: conv });
+    const { hits } = await memory.recall(question, { limit: k, namespace: conv, mode });
     const ids = hits.map((hit) => hit.memory.id);
     if (new Set(ids).size < ids.length) throw new Error("One turn stood twice among the hits of a recall.");
     outcomes.push({ category, recall: recallAt(ids, new Set(evidence), k) });
