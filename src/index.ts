@@ -32,6 +32,14 @@ export type {
   TierStats,
   UpdateResult,
 } from "./contract/memory-store.ts";
+export {
+  type OperationEvent,
+  type OperationName,
+  operationChannelName,
+  operationNames,
+  type StageEvent,
+  stageChannelName,
+} from "./contract/operations.ts";
 export type { RankingOptions } from "./contract/ranking.ts";
 export type {
   Explanation,
@@ -104,6 +112,8 @@ export type {
   StoreManyResult,
   UpdateOptions,
 } from "./engine/verb-options.ts";
+export { type LogFields, Logger, type LoggerOptions, type LogLevel } from "./monitoring/logger.ts";
+export { exportToOpenTelemetry, type OpenTelemetryOptions } from "./monitoring/open-telemetry.ts";
 export type { OperationReport } from "./monitoring/operation-record.ts";
 export { PerformanceMonitor, type PerformanceMonitorOptions } from "./monitoring/performance-monitor.ts";
 export type {
@@ -112,4 +122,6 @@ export type {
   ProcessReport,
   SlowOperation,
 } from "./monitoring/performance-report.ts";
+export { type CacheFigures, type PrometheusSources, renderPrometheus } from "./monitoring/prometheus.ts";
+export { type OperationListener, onOperations, watchOperations } from "./monitoring/watch-operations.ts";
 export { createHttpReranker, type HttpRerankerOptions } from "./retrieval/http-reranker.ts";

@@ -46,6 +46,8 @@ export interface MonitoringConfig {
   /** 0: never. */
   readonly reportIntervalMs: number;
   readonly slowMs: number;
+  /** Tell the figures to `strata stats --watch` in another process. */
+  readonly shareFigures: boolean;
 }
 
 export type LogLevel = "silent" | "error" | "warn" | "info" | "debug";
@@ -123,6 +125,7 @@ export function configOf(layers: Layers, sources: ConfigSources): Config {
       reportIntervalMs:
         value("monitoring.enabled") === true ? number("monitoring.report_interval") * 1_000 : 0,
       slowMs: number("monitoring.slow_ms"),
+      shareFigures: value("monitoring.enabled") === true && value("monitoring.share_figures") === true,
     },
     logging: {
       level: value("logging.level") as LogLevel,

@@ -210,6 +210,11 @@ const monitoring: readonly Setting[] = [
     1_000,
     "Milliseconds from which on an operation is logged as slow, at level warn.",
   ),
+  flag(
+    "monitoring.share_figures",
+    true,
+    "Tell counts and times, at most every second, in a file beside the database, for `strata stats --watch` in another process.",
+  ),
 ];
 
 const logging: readonly Setting[] = [

@@ -14,6 +14,7 @@ import { BackgroundCleanup } from "./background-cleanup.ts";
 import { checkQueryCache, type QueryCacheOptions } from "./cached-recall.ts";
 import { checkOptions } from "./check-values.ts";
 import { openConfiguredModel } from "./configured-model.ts";
+import { LiveFigures } from "./live-figures.ts";
 import { observe } from "./observe.ts";
 import { Parts } from "./parts.ts";
 import { Strata } from "./strata.ts";
@@ -139,7 +140,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     const cleanup = new BackgroundCleanup(parts, config.cleanupIntervalMs);
     parts.onClose(() => cleanup.close());
   }
-  return new Strata(parts, {
+  const memory = new Strata(parts, {
     namespace: config.namespace,
     path,
     monitor,
@@ -150,6 +151,14 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
       ttlMs: checkedCache.ttlMs ?? config.queryCache.ttlMs,
     },
   });
+  if (config.monitoring.shareFigures) {
+    const figures = new LiveFigures(parts, path, () => ({
+      report: monitor.getReport(),
+      caches: memory.caches(),
+    }));
+    parts.onClose(() => figures.close());
+  }
+  return memory;
 }
 
 /** The built-in model, opened when it is first asked for and then shared; after a failure it is tried again. */

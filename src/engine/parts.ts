@@ -3,12 +3,17 @@ import type { Clock } from "../contract/clock.ts";
 import type { Embedder } from "../contract/embedding-model.ts";
 import type { MemoryStore, StoredVector } from "../contract/memory-store.ts";
 import type { Scope } from "../contract/scope.ts";
+import type { BatchEmbedder } from "../embedding/batch-embedder.ts";
+import type { CacheFigures } from "../monitoring/prometheus.ts";
 import type { Retriever } from "../retrieval/retriever.ts";
 import { UseBuffer } from "./use-buffer.ts";
 
+/** An embedder as the engine owns it. */
+export type OwnEmbedder = Embedder & Pick<BatchEmbedder, "close" | "getStats">;
+
 /** How the parts that cost time to load are made, each when it is first needed. */
 export interface PartMakers {
-  embedder(): Promise<Embedder & { close(): Promise<void> }>;
+  embedder(): Promise<OwnEmbedder>;
   retriever(embedder: Embedder): Promise<Retriever>;
   /** For a model that does not count its tokens. */
   counter(): Promise<TokenCounter>;
@@ -23,7 +28,8 @@ export class Parts {
   readonly sources: WeakSet<object> = new WeakSet<object>([this]);
   readonly #makers: PartMakers;
   readonly #closers: (() => Promise<void> | void)[] = [];
-  #embedder: Promise<Embedder & { close(): Promise<void> }> | undefined;
+  #embedder: Promise<OwnEmbedder> | undefined;
+  #loaded: OwnEmbedder | undefined;
   #retriever: Promise<Retriever> | undefined;
 
   constructor(store: MemoryStore, clock: Clock, makers: PartMakers) {
@@ -36,7 +42,10 @@ export class Parts {
   embedder(): Promise<Embedder> {
     this.#embedder ??= this.#makers
       .embedder()
-      .then((embedder) => this.#published(embedder))
+      .then((embedder) => {
+        this.#loaded = embedder;
+        return this.#published(embedder);
+      })
       .catch((error: unknown) => {
         this.#embedder = undefined;
         throw error;
@@ -53,6 +62,19 @@ export class Parts {
         throw error;
       });
     return this.#retriever;
+  }
+
+  /** Figures of the cache of vectors, once there is one. */
+  embeddingCache(): CacheFigures | undefined {
+    if (this.#loaded === undefined) return undefined;
+    const { cacheHits, cacheMisses, l1 } = this.#loaded.getStats();
+    return {
+      hits: cacheHits,
+      misses: cacheMisses,
+      entries: l1.entries,
+      bytes: l1.bytes,
+      maxBytes: l1.maxBytes,
+    };
   }
 
   /** Has `step` run when the parts are closed, before any of them is; later ones first. */

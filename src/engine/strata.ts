@@ -15,6 +15,7 @@ import { type OperationName, operationChannels } from "../contract/operations.ts
 import type { Recall, Research } from "../contract/recall.ts";
 import { checkNamespace, type Scope } from "../contract/scope.ts";
 import type { PerformanceMonitor } from "../monitoring/performance-monitor.ts";
+import { type CacheFigures, renderPrometheus } from "../monitoring/prometheus.ts";
 import { CachedRecall, type QueryCacheOptions } from "./cached-recall.ts";
 import {
   checkCount,
@@ -348,6 +349,22 @@ export class Strata {
     return this.#run("import", () =>
       importMemories(this.#parts, this.#scope(options?.namespace), lines, options),
     );
+  }
+
+  /** Fill and use of what is kept in memory: answers to questions, and vectors once texts were embedded. */
+  caches(): Readonly<Record<string, CacheFigures>> {
+    const { hits, misses, cacheSize, cacheBytes, maxBytes, evictions } = this.queries.getStats();
+    const embeddings = this.#parts.embeddingCache();
+    return {
+      queries: { hits, misses, entries: cacheSize, bytes: cacheBytes, maxBytes, evictions },
+      ...(embeddings && { embeddings }),
+    };
+  }
+
+  /** Everything that is counted, of all namespaces together, as text for Prometheus. */
+  async metrics(): Promise<string> {
+    const store = await this.stats({ all: true });
+    return renderPrometheus({ monitor: this.monitor, store, caches: this.caches() });
   }
 
   /** Writes waiting uses of memories. Done by itself every second and on close. */

@@ -1,7 +1,11 @@
+import { setTimeout } from "node:timers/promises";
 import type { Command } from "commander";
 import type { StoreStats } from "../../contract/memory-store.ts";
 import { tiers } from "../../contract/tier.ts";
+import { type ProcessFigures, readLiveFigures } from "../../engine/live-figures.ts";
+import type { Strata } from "../../engine/strata.ts";
 import { addExamples } from "../flag-values.ts";
+import { formatProcesses } from "../format-report.ts";
 import type { Style } from "../output.ts";
 import type { Session } from "../session.ts";
 import { formatTable } from "../table.ts";
@@ -18,26 +22,99 @@ const columns = [
   { head: "lives", right: true },
 ];
 
+interface StatsFlags {
+  readonly all?: boolean;
+  readonly report?: boolean;
+  readonly watch?: boolean;
+  readonly prometheus?: boolean;
+}
+
 export function declare(command: Command, session: Session): void {
   command
     .description("Show figures by tier. An entry is a memory of its own or a document with its chunks.")
     .option("--all", "of all namespaces together")
-    .action(({ all }: { readonly all?: boolean }) => stats(all === true, session));
+    .option("--report", "and what the processes do that have the memory open: operations, times, caches")
+    .option("--watch", "the report, again every second, until interrupted")
+    .option("--prometheus", "of all namespaces, as text for Prometheus")
+    .action((flags: StatsFlags) => stats(flags, session));
   addExamples(command, [
     ["strata stats", ""],
+    ["strata stats --watch", "while your program works"],
+    ["strata stats --prometheus > /var/lib/node_exporter/strata.prom", ""],
     ["strata stats --all --json", ""],
   ]);
 }
 
-async function stats(all: boolean, session: Session): Promise<void> {
-  const { output, signal } = session;
+async function stats(flags: StatsFlags, session: Session): Promise<void> {
+  const { output } = session;
   await using memory = await session.openExisting();
+  if (flags.prometheus === true) {
+    await output.write(await memory.metrics());
+    return;
+  }
+  if (flags.watch === true) {
+    await watch(memory, flags, session);
+    return;
+  }
+  const look = await lookAt(memory, flags, session);
+  output.result(look.json, () => look.text([]));
+  if (look.memories === 0) output.note("It is empty. Fill it with: strata ingest FOLDER");
+}
+
+/** Figures of one moment. */
+interface Look {
+  readonly json: object;
+  readonly memories: number;
+  readonly processes: readonly ProcessFigures[];
+  /** @param before Processes of the look before, for what happened since. */
+  text(before: readonly ProcessFigures[]): string;
+}
+
+async function lookAt(memory: Strata, flags: StatsFlags, { output, signal }: Session): Promise<Look> {
+  const all = flags.all === true;
   const figures = await memory.stats({ all, signal });
+  const report = flags.report === true || flags.watch === true;
+  const processes = report ? await othersOf(memory) : [];
   const head = all ? plural(figures.namespaces, "namespace") : `namespace ${memory.namespace}`;
-  output.result({ ...(!all && { namespace: memory.namespace }), path: memory.path, ...figures }, () =>
-    [head, "", formatStats(figures, output.style)].join("\n"),
-  );
-  if (figures.memories === 0) output.note("It is empty. Fill it with: strata ingest FOLDER");
+  return {
+    json: {
+      ...(!all && { namespace: memory.namespace }),
+      path: memory.path,
+      ...figures,
+      ...(report && { processes }),
+    },
+    memories: figures.memories,
+    processes,
+    text: (before) =>
+      [
+        head,
+        "",
+        formatStats(figures, output.style),
+        ...(report ? ["", formatProcesses(processes, before, output.style)] : []),
+      ].join("\n"),
+  };
+}
+
+/** Looking is no work to be looked at. */
+async function othersOf(memory: Strata): Promise<ProcessFigures[]> {
+  const processes = await readLiveFigures(memory.path);
+  return processes.filter(({ pid }) => pid !== process.pid);
+}
+
+const clearScreen = "\u001b[H\u001b[J";
+
+async function watch(memory: Strata, flags: StatsFlags, session: Session): Promise<void> {
+  const { output, io, signal } = session;
+  const screen = io.stdout.isTTY === true && !output.json;
+  let before: readonly ProcessFigures[] = [];
+  while (!signal.aborted) {
+    const look = await lookAt(memory, flags, session);
+    const text = output.json ? `${JSON.stringify(look.json)}\n` : `${look.text(before)}\n`;
+    await output.write(screen ? `${clearScreen}${text}` : text);
+    before = look.processes;
+    await setTimeout(1_000, undefined, { signal }).catch(() => {});
+  }
+  signal.throwIfAborted();
 }
 
 /** The table of tiers and the sentences under it. */
