@@ -1,5 +1,6 @@
 import type { TokenCounter } from "../contract/chunk.ts";
 import { spokenText } from "../contract/index-text.ts";
+import type { Memory } from "../contract/memory.ts";
 import type { MemoryStore } from "../contract/memory-store.ts";
 import type { RankingOptions } from "../contract/ranking.ts";
 import type { Explanation, Hit, Recall, RecallOptions, RecallRequest } from "../contract/recall.ts";
@@ -71,6 +72,22 @@ export async function answerQuestion(question: Question, pipeline: Pipeline): Pr
   };
 }
 
+/** Memories read by one look at the index, by row: what late interaction has read is not read again for the hits. */
+type ReadMemories = Map<number, Memory | undefined>;
+
+async function readRows(
+  rows: readonly number[],
+  read: ReadMemories,
+  { store, scope }: Pipeline,
+): Promise<void> {
+  const missing = rows.filter((row) => !read.has(row));
+  if (missing.length === 0) return;
+  const memories = await store.read(scope, missing);
+  missing.forEach((row, at) => {
+    read.set(row, memories[at]);
+  });
+}
+
 async function findHits(
   question: Question,
   time: NamedTime | undefined,
@@ -82,7 +99,8 @@ async function findHits(
   const hidden = new Set<number>();
   let depth = reranks ? Math.max(limit, ranking.rerankDepth) : limit;
   for (;;) {
-    const weighed = await weigh(question, depth, hidden, pipeline);
+    const read: ReadMemories = new Map();
+    const weighed = await weigh(question, depth, hidden, read, pipeline);
     const facts = (rows: readonly number[]) => store.facts(scope, rows);
     const { ranked, invisible } = await rankMemories(
       weighed.candidates,
@@ -98,7 +116,7 @@ async function findHits(
       for (const row of invisible) hidden.add(row);
       continue;
     }
-    let hits = await readHits(ranked, weighed, pipeline);
+    let hits = await readHits(ranked, weighed, read, pipeline);
     timer.end("read");
     if (reranks) {
       hits = await rerankHits(question.text, hits, ranking.rerankDepth, reranker, options.signal);
@@ -122,9 +140,10 @@ async function weigh(
   question: Question,
   depth: number,
   hidden: ReadonlySet<number>,
+  read: ReadMemories,
   pipeline: Pipeline,
 ): Promise<Weighed> {
-  const { analyzer, memory, ranking, allowedRows, options, timer, late, store, scope } = pipeline;
+  const { analyzer, memory, ranking, allowedRows, options, timer, late } = pipeline;
   const index = await pipeline.current();
   timer.end("follow");
   const weighed = weighCandidates(index, question, {
@@ -140,25 +159,34 @@ async function weigh(
   if (!late || question.mode !== "hybrid") return weighed;
   const comparison = prepareComparison(late, index, weighed, ranking);
   if (!comparison) return weighed;
-  const signal = await comparePieces(late, comparison, weighed.fusion.slots.length, async (rows) =>
-    (await store.read(scope, rows)).map((found) => found && spokenText(found)),
-  );
+  const signal = await comparePieces(late, comparison, weighed.fusion.slots.length, async (rows) => {
+    await readRows(rows, read, pipeline);
+    return rows.map((row) => {
+      const found = read.get(row);
+      return found && spokenText(found);
+    });
+  });
   const compared = addSignal(weighed, signal);
   timer.end("compare");
   return compared;
 }
 
-async function readHits(ranked: readonly Ranked[], weighed: Weighed, pipeline: Pipeline): Promise<Hit[]> {
-  const { store, scope, options } = pipeline;
-  const memories = await store.read(
-    scope,
+async function readHits(
+  ranked: readonly Ranked[],
+  weighed: Weighed,
+  read: ReadMemories,
+  pipeline: Pipeline,
+): Promise<Hit[]> {
+  await readRows(
     ranked.map(({ row }) => row),
+    read,
+    pipeline,
   );
-  return ranked.flatMap((each, at): Hit[] => {
-    const memory = memories[at];
+  return ranked.flatMap((each): Hit[] => {
+    const memory = read.get(each.row);
     if (!memory) return [];
     const hit = { memory, score: each.score };
-    if (!options.explain) return [hit];
+    if (!pipeline.options.explain) return [hit];
     return [{ ...hit, why: explainHit(each, weighed.fusion, weighed.plan, weighed.matches[each.place]!) }];
   });
 }

@@ -26,7 +26,7 @@ const maxLength = 1_000;
 type Reader = (groups: readonly string[], now: number) => TimeRange | undefined;
 
 /** Longer expressions first: what one of them has read is not read again. */
-const grammar: readonly (readonly [pattern: string, read: Reader])[] = [
+const expressions: readonly (readonly [pattern: string, read: Reader])[] = [
   ["(\\d{4})-(\\d{2})-(\\d{2})", ([y, m, d]) => dayOf(Number(y), Number(m) - 1, Number(d))],
   [`${dayNumber} (?:of )?${monthWord},? ${year}`, ([d, m, y]) => dayOf(Number(y), monthOf(m!), Number(d))],
   [`${monthWord} ${dayNumber},? ${year}`, ([m, d, y]) => dayOf(Number(y), monthOf(m!), Number(d))],
@@ -47,6 +47,11 @@ const grammar: readonly (readonly [pattern: string, read: Reader])[] = [
   [`(?:in|during|of|since|before|after|until|by|year) ${year}`, ([y]) => yearRange(Number(y))],
 ];
 
+const grammar = expressions.map(([pattern, read]) => [new RegExp(`\\b${pattern}\\b`, "giu"), read] as const);
+/** Without one of these there is no time in a text, which is soon told. */
+const hint =
+  /\d{4}|\b(?:week|month|year|day|ago|yester|today|tonight|tomorrow|night|this |sun|mon|tues|wednes|thurs|fri|satur|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|(?:week|day)/iu;
+
 /**
  * The time that a question names in English ("last week", "in May 2023", "since Monday", "two months ago"), UTC;
  * several together make one range. Undefined when it names none.
@@ -54,10 +59,11 @@ const grammar: readonly (readonly [pattern: string, read: Reader])[] = [
  */
 export function readTimeRange(question: string, now: number): NamedTime | undefined {
   let text = question.slice(0, maxLength);
+  if (!hint.test(text)) return undefined;
   const words: { readonly at: number; readonly said: string }[] = [];
   let [from, to] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const [pattern, read] of grammar) {
-    text = text.replace(new RegExp(`\\b${pattern}\\b`, "giu"), (said, ...rest) => {
+    text = text.replace(pattern, (said, ...rest) => {
       const at = rest.find((value) => typeof value === "number") as number;
       const range = read(rest.slice(0, rest.indexOf(at)) as string[], now);
       if (!range) return said;
