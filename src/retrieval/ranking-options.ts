@@ -8,7 +8,7 @@ export const defaultRanking: RankingOptions = {
   keywordWeight: 0.5,
   lateWeight: 0.2,
   candidates: 100,
-  lateDepth: 30,
+  lateDepth: 50,
   lateDimensions: 64,
   k1: 1.2,
   b: 0.75,
@@ -17,7 +17,7 @@ export const defaultRanking: RankingOptions = {
   recencyBonus: 0.03,
   accessBonus: 0.02,
   speakerBonus: 0.1,
-  timeBonus: 0.1,
+  timeBonus: 0.15,
   rerankDepth: 30,
 };
 
