@@ -46,13 +46,15 @@ export interface OperationEvent {
   readonly source: object;
   readonly operation: OperationName;
   /** Texts, for `embed` and `model-call`. */
-  readonly count?: number;
+  readonly count: number | undefined;
   /** Id of the embedding model, for `embed` and `model-call`. */
-  readonly model?: string;
-  /** From its start to its settlement. Present at `asyncEnd`. */
-  durationMs?: number;
-  /** Code or class of what it threw, never a message. Present at `error` and `asyncEnd` after a failure. */
-  errorCode?: string;
+  readonly model: string | undefined;
+  /** Milliseconds of `performance.now()`. */
+  readonly startedAt: number;
+  /** From its start to its settlement; 0 until `asyncEnd`. */
+  durationMs: number;
+  /** Code or class of what it threw, never a message; set at `error` and `asyncEnd` after a failure. */
+  errorCode: string | undefined;
 }
 
 /** A part of an operation, published on the channel {@link stageChannelName} when it is over. */
@@ -71,7 +73,7 @@ export function operationChannelName(operation: OperationName): string {
 }
 
 /** What an event may carry beside source and operation. */
-export type OperationFacts = Pick<OperationEvent, "count" | "model">;
+export type OperationFacts = Partial<Pick<OperationEvent, "count" | "model">>;
 
 /**
  * Publishes one kind of operation. Unlike `tracePromise` it keeps results and errors to itself: they hold texts. Of
@@ -89,28 +91,61 @@ export class OperationChannel {
 
   /** Runs the operation; with no subscriber nothing is added to it but the question whether there is one. */
   trace<T>(source: object, run: () => Promise<T>, facts?: OperationFacts): Promise<T> {
-    if (!this.#channel.hasSubscribers) return run();
-    return this.#traced({ source, operation: this.#operation, ...facts }, run);
+    const event = this.begin(source, facts);
+    return event === undefined ? run() : this.#traced(event, run);
+  }
+
+  /**
+   * For a caller that waits for the operation anyway, what {@link trace} does in steps: `begin`, `run`, and when it has
+   * settled `settle`. Undefined when nobody listens.
+   */
+  begin(source: object, facts?: OperationFacts): OperationEvent | undefined {
+    if (!this.#channel.hasSubscribers) return undefined;
+    return {
+      source,
+      operation: this.#operation,
+      count: facts?.count,
+      model: facts?.model,
+      startedAt: performance.now(),
+      durationMs: 0,
+      errorCode: undefined,
+    };
+  }
+
+  /** Starts the operation within the stores that are bound to its start. */
+  run<T>(event: OperationEvent, run: () => Promise<T>): Promise<T> {
+    const { start, end } = this.#channel;
+    const running = start.hasSubscribers ? start.runStores(event, run) : run();
+    end.publish(event);
+    return running;
+  }
+
+  /** @param failure What it threw, in a list of one; empty: it succeeded. */
+  settle(event: OperationEvent, failure: readonly [error?: unknown]): void {
+    event.durationMs = performance.now() - event.startedAt;
+    if (failure.length > 0) {
+      event.errorCode = errorCodeOf(failure[0]);
+      this.#channel.error.publish(event);
+    }
+    this.#channel.asyncStart.publish(event);
+    this.#channel.asyncEnd.publish(event);
   }
 
   async #traced<T>(event: OperationEvent, run: () => Promise<T>): Promise<T> {
-    const { start, end, asyncStart, asyncEnd, error: failed } = this.#channel;
-    const startedAt = performance.now();
+    let failure: readonly [error?: unknown] = succeeded;
     try {
-      const running = start.hasSubscribers ? start.runStores(event, run) : run();
-      end.publish(event);
-      return await running;
+      return await this.run(event, run);
     } catch (error) {
-      event.errorCode = errorCodeOf(error);
-      failed.publish(event);
+      failure = [error];
       throw error;
     } finally {
-      event.durationMs = performance.now() - startedAt;
-      asyncStart.publish(event);
-      asyncEnd.publish(event);
+      this.settle(event, failure);
     }
   }
 }
+
+/** No failure, for {@link OperationChannel.settle}. */
+export const succeeded: readonly [] = [];
 
 /** The channel of each operation: one registry a process, as Node's own. */
 export const operationChannels: Readonly<Record<OperationName, OperationChannel>> = Object.fromEntries(

@@ -27,8 +27,8 @@ export function observe(
 /** Failures at level warn (they reach the caller too), slow operations at warn, all others at debug. */
 function logOperations(parts: Parts, logger: Logger, slowMs: number): () => void {
   return onOperations({
-    onOperation({ source, operation, durationMs = 0, errorCode, count, model }) {
-      if (!parts.sources.has(source)) return;
+    onOperation({ source, operation, durationMs, errorCode, count, model }) {
+      if (!parts.sources.includes(source)) return;
       const fields = {
         operation,
         durationMs: Math.round(durationMs * 1_000) / 1_000,

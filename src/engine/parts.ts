@@ -9,7 +9,7 @@ import type { Retriever } from "../retrieval/retriever.ts";
 import { UseBuffer } from "./use-buffer.ts";
 
 /** An embedder as the engine owns it. */
-export type OwnEmbedder = Embedder & Pick<BatchEmbedder, "close" | "getStats">;
+export type OwnEmbedder = Embedder & Pick<BatchEmbedder, "close" | "getStats" | "model">;
 
 /** How the parts that cost time to load are made, each when it is first needed. */
 export interface PartMakers {
@@ -25,7 +25,7 @@ export class Parts {
   readonly clock: Clock;
   readonly uses: UseBuffer;
   /** Whatever publishes operations of this memory. */
-  readonly sources: WeakSet<object> = new WeakSet<object>([this]);
+  readonly sources: object[] = [this];
   readonly #makers: PartMakers;
   readonly #closers: (() => Promise<void> | void)[] = [];
   #embedder: Promise<OwnEmbedder> | undefined;
@@ -64,9 +64,9 @@ export class Parts {
     return this.#retriever;
   }
 
-  /** Figures of the cache of vectors, once there is one. */
+  /** Figures of the cache of vectors, once there is one; a model cheaper than a look-up has none. */
   embeddingCache(): CacheFigures | undefined {
-    if (this.#loaded === undefined) return undefined;
+    if (this.#loaded === undefined || this.#loaded.model.cheap === true) return undefined;
     const { cacheHits, cacheMisses, l1 } = this.#loaded.getStats();
     return {
       hits: cacheHits,
@@ -83,7 +83,7 @@ export class Parts {
   }
 
   #published<T extends object>(part: T): T {
-    this.sources.add(part);
+    this.sources.push(part);
     return part;
   }
 

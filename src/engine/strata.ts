@@ -11,7 +11,7 @@ import type {
   StoreStats,
   UpdateResult,
 } from "../contract/memory-store.ts";
-import { type OperationName, operationChannels } from "../contract/operations.ts";
+import { type OperationName, operationChannels, succeeded } from "../contract/operations.ts";
 import type { Recall, Research } from "../contract/recall.ts";
 import { checkNamespace, type Scope } from "../contract/scope.ts";
 import type { PerformanceMonitor } from "../monitoring/performance-monitor.ts";
@@ -97,7 +97,7 @@ export class Strata {
     },
   ) {
     this.#parts = parts;
-    parts.sources.add(this);
+    parts.sources.push(this);
     this.monitor = options.monitor;
     this.#document = options.document;
     this.#recalls = new CachedRecall(parts, options.queryCache);
@@ -395,12 +395,19 @@ export class Strata {
 
   async #run<T>(operation: OperationName, call: () => Promise<T>): Promise<T> {
     this.#checkOpen();
-    const running = operationChannels[operation].trace(this, call);
+    const channel = operationChannels[operation];
+    const event = channel.begin(this);
+    const running = event === undefined ? call() : channel.run(event, call);
     this.#running.add(running);
+    let failure: readonly [error?: unknown] = succeeded;
     try {
       return await running;
+    } catch (error) {
+      failure = [error];
+      throw error;
     } finally {
       this.#running.delete(running);
+      if (event !== undefined) channel.settle(event, failure);
     }
   }
 

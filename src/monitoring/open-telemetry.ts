@@ -64,7 +64,7 @@ export async function exportToOpenTelemetry(options: OpenTelemetryOptions = {}):
   const stop = onOperations({
     onOperation(event) {
       const failed = event.errorCode === undefined ? undefined : { "error.type": event.errorCode };
-      durations.record(event.durationMs! / 1_000, { "strata.operation": event.operation, ...failed });
+      durations.record(event.durationMs / 1_000, { "strata.operation": event.operation, ...failed });
       const span = spans.get(event);
       if (failed) span?.setAttributes(failed).setStatus({ code: api.SpanStatusCode.ERROR });
       span?.end();

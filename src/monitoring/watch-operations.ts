@@ -32,21 +32,18 @@ export function onOperations(listener: OperationListener): () => void {
 
 /**
  * Counts and times in `monitor` what Strata does: operations by name, stages as `recall.score`.
- * @param sources Whose operations; absent: all in this process.
+ * @param sources Whose operations, read anew each time; absent: all in this process.
  * @returns The function that ends it.
  */
-export function watchOperations(
-  monitor: PerformanceMonitor,
-  sources?: Pick<WeakSet<object>, "has">,
-): () => void {
+export function watchOperations(monitor: PerformanceMonitor, sources?: readonly object[]): () => void {
   return onOperations({
     onOperation({ source, operation, durationMs, errorCode }) {
-      if (sources !== undefined && !sources.has(source)) return;
-      monitor.trackOperation(operation, durationMs!);
+      if (sources !== undefined && !sources.includes(source)) return;
+      monitor.trackOperation(operation, durationMs);
       if (errorCode !== undefined) monitor.recordError(operation, errorCode);
     },
     onStage({ source, operation, stage, durationMs }) {
-      if (sources !== undefined && !sources.has(source)) return;
+      if (sources !== undefined && !sources.includes(source)) return;
       monitor.trackOperation(`${operation}.${stage}`, durationMs);
     },
   });
