@@ -143,12 +143,11 @@ async function weigh(
   read: ReadMemories,
   pipeline: Pipeline,
 ): Promise<Weighed> {
-  const { analyzer, memory, ranking, allowedRows, options, timer, late } = pipeline;
+  const { analyzer, ranking, allowedRows, options, timer, late } = pipeline;
   const index = await pipeline.current();
   timer.end("follow");
   const weighed = weighCandidates(index, question, {
     analyzer,
-    memory,
     ranking,
     selection: { allowedRows, hidden },
     limit: depth,

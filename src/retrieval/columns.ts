@@ -72,17 +72,6 @@ export class Columns {
     };
   }
 
-  /** The same columns with the slots in another order; those not named leave. */
-  picked(order: Uint32Array): Columns {
-    const arrays = emptyColumns(order.length);
-    for (const name of columnNames) {
-      const from = this.arrays[name];
-      const to = arrays[name];
-      for (let i = 0; i < order.length; i++) to[i] = from[order[i]!]!;
-    }
-    return new Columns(arrays);
-  }
-
   #grow(): void {
     const arrays = emptyColumns(Math.max(16, Math.ceil(this.size * 1.5)));
     for (const name of columnNames) (arrays[name] as NumberArray).set(this.arrays[name] as NumberArray);

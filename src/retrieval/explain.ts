@@ -64,7 +64,7 @@ export function explainRecall(
       late: late?.found ?? 0,
       fused: fusion.fused,
     },
-    path: { vector: vector ? "exact" : "none", keyword: keyword ? "memory" : "none" },
+    path: { vector: vector?.path ?? "none", keyword: keyword ? "memory" : "none" },
     dropped: dropped.filter(({ count }) => count > 0),
   };
 }

@@ -21,6 +21,7 @@ export class FakeStore {
   readonly hidden: Set<number> = new Set();
   readonly #analyzer: Analyzer;
   readonly #rows = new Map<string, Map<number, Stored>>();
+  readonly #leases = new Map<string, string>();
   readonly #log = new Map<string, number[]>();
   #nextRow = 1;
 
@@ -116,6 +117,16 @@ export class FakeStore {
       ` ${this.#analyzer.terms(memory.content).join(" ")} `.includes(phrase),
     );
     return Float64Array.from(matches, ({ row }) => row);
+  }
+
+  async acquireLease(name: string, holder: string): Promise<boolean> {
+    const held = this.#leases.get(name) ?? holder;
+    this.#leases.set(name, held);
+    return held === holder;
+  }
+
+  async releaseLease(name: string, holder: string): Promise<void> {
+    if (this.#leases.get(name) === holder) this.#leases.delete(name);
   }
 
   #of(namespace: string): Map<number, Stored> {

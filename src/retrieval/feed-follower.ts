@@ -24,7 +24,6 @@ export async function followFeed(index: NamespaceIndex, store: MemoryStore, scop
     const page = await store.changes(scope, index.cursor, pageSize);
     await applyPage(index, store, scope, page);
     index.cursor = page.cursor;
-    if (index.wantsSeal) index.seal();
     if (!page.more) break;
     await new Promise((resolve) => setImmediate(resolve));
   }

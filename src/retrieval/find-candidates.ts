@@ -1,8 +1,9 @@
 import { bestSlots, type ScoredSlots } from "./best-slots.ts";
-import { addTermScores, type Bm25, lengthNorms } from "./keyword-scores.ts";
+import type { Bm25 } from "./keyword-scores.ts";
+import { KeywordSearch } from "./keyword-search.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import type { QueryPlan } from "./plan-query.ts";
-import type { VectorMemory } from "./vector-memory.ts";
+import type { VectorPath } from "./vector-rows.ts";
 
 /** Late interaction looks only at what the other two found. */
 export type SignalName = "vector" | "keyword" | "late";
@@ -12,6 +13,8 @@ export interface Signal {
   readonly name: SignalName;
   /** 0..1, as fusion is to weigh it. */
   readonly weight: number;
+  /** How vectors were found, once `best` was called. */
+  readonly path?: VectorPath | undefined;
   /** The best slots that may take part, best first. */
   best(limit: number): ScoredSlots;
   /** Exact scores of these slots, in their order; 0 where the signal knows nothing. */
@@ -36,45 +39,41 @@ export function selectSlots(
   hiddenRows: ReadonlySet<number>,
 ): Selection {
   if (!allowedRows && hiddenRows.size === 0) return { slots: undefined, mask: index.live };
-  const mask = allowedRows ? new Uint8Array(index.columns.size) : index.live.slice();
-  const slots: number[] = [];
-  for (const row of allowedRows ?? []) {
-    const slot = index.slotOf(row);
-    if (slot < 0 || hiddenRows.has(row)) continue;
-    mask[slot] = 1;
-    slots.push(slot);
+  if (!allowedRows) {
+    const mask = index.live.slice(0, index.columns.size);
+    for (const slot of index.slotsOf(Float64Array.from(hiddenRows))) mask[slot] = 0;
+    return { slots: undefined, mask };
   }
-  for (const row of hiddenRows) {
-    const slot = index.slotOf(row);
-    if (slot >= 0) mask[slot] = 0;
-  }
-  return { slots: allowedRows && Uint32Array.from(slots), mask };
+  const visible = hiddenRows.size === 0 ? allowedRows : allowedRows.filter((row) => !hiddenRows.has(row));
+  const slots = index.slotsOf(visible);
+  const mask = new Uint8Array(index.columns.size);
+  for (const slot of slots) mask[slot] = 1;
+  return { slots, mask };
 }
 
-/** Cosine to the question: an exact scan of the namespace, or of the rows a filter leaves. */
+/** Cosine to the question: exact for what is returned, whatever way it was found. */
 export function vectorSignal(
   index: NamespaceIndex,
-  memory: VectorMemory,
   query: Float32Array,
   selection: Selection,
   weight: number,
 ): Signal {
-  const { rows, vectors } = index.columns.arrays;
   const { slots, mask } = selection;
-  // States are 1 where the vector is of this model.
-  const taking = { mask, holds: vectors, above: Number.NEGATIVE_INFINITY };
+  const some = mask === index.live ? undefined : mask;
+  let path: VectorPath | undefined;
   return {
     name: "vector",
     weight,
+    get path() {
+      return path;
+    },
     best(limit) {
-      const scores = slots
-        ? memory.scanSome(query, index.vectors, slots)
-        : memory.scanAll(query, index.vectors, index.columns.size);
-      return bestSlots({ scores, slots, ...taking }, limit, rows);
+      const near = index.vectors.nearest(query, limit, some, slots);
+      path = near.path;
+      const taking = { scores: near.scores, slots: near.numbers, mask, above: Number.NEGATIVE_INFINITY };
+      return bestSlots(taking, limit, index.columns.arrays.rows);
     },
-    scoresOf(wanted) {
-      return Float64Array.from(memory.scanSome(query, index.vectors, wanted));
-    },
+    scoresOf: (wanted) => Float64Array.from(index.vectors.cosines(query, wanted)),
   };
 }
 
@@ -86,15 +85,11 @@ export function keywordSignal(
   selection: Selection,
   weight: number,
 ): Signal {
-  const { rows } = index.columns.arrays;
-  const { mask } = selection;
-  const scores = new Float64Array(index.columns.size);
-  const norms = lengthNorms(index, "all", bm25);
-  for (const { term, idf } of plan.terms) addTermScores(scores, index, term, idf, "all", norms, bm25.k1);
+  const search = new KeywordSearch(index, plan.terms, bm25);
   return {
     name: "keyword",
     weight,
-    best: (limit) => bestSlots({ scores, mask, above: 0 }, limit, rows),
-    scoresOf: (wanted) => Float64Array.from(wanted, (slot) => scores[slot]!),
+    best: (limit) => search.best(limit, selection.mask),
+    scoresOf: (wanted) => search.scoresOf(wanted),
   };
 }

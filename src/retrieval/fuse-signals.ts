@@ -6,6 +6,8 @@ export interface FusedSignal {
   readonly weight: number;
   /** Among its own best. */
   readonly found: number;
+  /** How vectors were found. */
+  readonly path?: "exact" | "approximate" | undefined;
   readonly raw: Float64Array;
   readonly normalized: Float64Array;
 }
@@ -47,7 +49,8 @@ export function fuseSignals(signals: readonly Signal[], depth: number, limit: nu
       normalized[i] = greatest > 0 ? Math.min(1, Math.max(0, raw[i]!) / greatest) : 0;
       scores[i]! += signal.weight * normalized[i]!;
     }
-    return { name: signal.name, weight: signal.weight, found: best[at]!.slots.length, raw, normalized };
+    const { name, weight, path } = signal;
+    return { name, weight, path, found: best[at]!.slots.length, raw, normalized };
   });
   return { slots, fused, signals: fusedSignals, scores };
 }

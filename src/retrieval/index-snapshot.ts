@@ -1,9 +1,9 @@
 import { crc32 } from "node:zlib";
-import { type ColumnArrays, Columns, columnNames } from "./columns.ts";
+import { type ColumnArrays, Columns, columnNames, vectorStates } from "./columns.ts";
 import { NameTable } from "./name-table.ts";
 import type { IndexParts, KindTotals, NamespaceIndex } from "./namespace-index.ts";
-import { Postings } from "./postings.ts";
-import { type Block, strideOf, type VectorMemory } from "./vector-memory.ts";
+import { Postings, type SealedPostings } from "./postings.ts";
+import type { VectorRows } from "./vector-rows.ts";
 
 /** What must agree for a snapshot to be of use. */
 export interface SnapshotIdentity {
@@ -20,7 +20,7 @@ export type SnapshotProof = readonly (readonly [row: number, id: string, created
 export interface ByteSource {
   readonly size: number;
   /** Fills `into` from `offset` on; false when there are not so many. */
-  read(into: Uint8Array, offset: number): boolean;
+  read(into: Uint8Array, offset: number): Promise<boolean>;
 }
 
 interface Header extends SnapshotIdentity {
@@ -29,9 +29,13 @@ interface Header extends SnapshotIdentity {
   readonly threads: { readonly names: readonly string[]; readonly uses: readonly number[] };
   readonly speakers: { readonly names: readonly string[]; readonly uses: readonly number[] };
   readonly totals: KindTotals[];
+  /** Sealed parts of the postings. */
+  readonly parts: number;
   /** Arrays in order, each aligned to 16 bytes from the header's end. */
   readonly sections: readonly { readonly name: string; readonly type: ArrayType; readonly length: number }[];
-  readonly vectorRows: number;
+  readonly slots: number;
+  /** Slots that have a sketch. */
+  readonly sketched: number;
 }
 
 const arrayTypes = { f64: Float64Array, u32: Uint32Array, u16: Uint16Array, u8: Uint8Array };
@@ -40,120 +44,157 @@ type SectionArray = Float64Array | Uint32Array | Uint16Array | Uint8Array;
 
 /** "STRX" and the version of the layout; arrays are little-endian, as every machine that runs Node is. */
 const magic = 0x58525453;
-const layout = 1;
-/** magic, layout, crc32 of all that follows, bytes of the header. */
+const layout = 2;
+/** magic, layout, bytes of the header, crc32 of the header. */
 const prologueBytes = 16;
+/** At the end: crc32 of all before. */
+const trailerBytes = 4;
 const postingNames = ["units", "starts", "offsets", "slots", "counts"] as const;
-/** Bytes checked or copied at a time. */
+/** Bytes checked, copied or written before others run: well under a millisecond. */
 const sliceBytes = 1 << 20;
 
 /**
- * A sealed index as bytes: a prologue, a header in JSON, arrays to be viewed in place, vectors last. Lent piece by
- * piece, each to be used before the next is asked for.
+ * An index as bytes: a prologue, a header in JSON, arrays to be viewed in place, sketches, vectors, a checksum. Lent
+ * piece by piece, each to be used before the next is asked for; between two pieces the index may be used and changed,
+ * but not tended. Its postings are sealed. The bytes are of the state in which the first piece was asked for.
  */
 export function* encodeSnapshot(
   index: NamespaceIndex,
   identity: SnapshotIdentity,
   proof: SnapshotProof,
-  memory: VectorMemory,
 ): Generator<Uint8Array> {
+  const slots = index.columns.size;
+  const { arrays } = index.columns;
+  const parts = index.postings.sealed;
+  const { vectors } = index;
   const sections: { name: string; array: SectionArray }[] = [
-    ...columnNames.map((name) => ({ name, array: index.columns.arrays[name] })),
-    ...postingNames.map((name) => ({ name: `postings.${name}`, array: index.postings.sealed[name] })),
+    ...columnNames.map((name) => ({ name, array: arrays[name].subarray(0, slots) })),
+    { name: "live", array: index.live.slice(0, slots) },
+    ...parts.flatMap((part, at) =>
+      postingNames.map((name) => ({ name: `postings.${at}.${name}`, array: part[name] })),
+    ),
   ];
   const header: Header = {
     ...identity,
     cursor: index.cursor ?? "",
     proof,
-    threads: { names: index.threads.names, uses: index.threads.uses },
-    speakers: { names: index.speakers.names, uses: index.speakers.uses },
+    threads: { names: index.threads.written, uses: index.threads.uses },
+    speakers: { names: index.speakers.written, uses: index.speakers.uses },
     totals: index.totals,
+    parts: parts.length,
     sections: sections.map(({ name, array }) => ({ name, type: typeOf(array), length: array.length })),
-    vectorRows: index.columns.size,
+    slots,
+    sketched: Math.min(slots, vectors.sketched),
   };
-  const vectorBytes = header.vectorRows * strideOf(identity.dimensions) * 2;
-  const body = function* (): Generator<Uint8Array> {
-    const text = Buffer.from(JSON.stringify(header));
-    yield padded(text);
-    for (const { array } of sections)
-      yield padded(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
-    for (let at = 0; at < vectorBytes; at += sliceBytes) {
-      yield memory.view(index.vectors).slice(at, Math.min(vectorBytes, at + sliceBytes));
-    }
-  };
-  let checksum = 0;
-  for (const piece of body()) checksum = crc32(piece, checksum);
+  const text = Buffer.from(JSON.stringify(header));
   const prologue = new DataView(new ArrayBuffer(prologueBytes));
   prologue.setUint32(0, magic, true);
   prologue.setUint32(4, layout, true);
-  prologue.setUint32(8, checksum, true);
-  prologue.setUint32(12, Buffer.byteLength(JSON.stringify(header)), true);
-  yield new Uint8Array(prologue.buffer);
-  yield* body();
+  prologue.setUint32(8, text.length, true);
+  prologue.setUint32(12, crc32(text), true);
+  let checksum = 0;
+  const checked = (piece: Uint8Array): Uint8Array => {
+    checksum = crc32(piece, checksum);
+    return piece;
+  };
+  yield checked(new Uint8Array(prologue.buffer));
+  yield checked(padded(text));
+  for (const { array } of sections) {
+    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+    for (let at = 0; at < bytes.length; at += sliceBytes) {
+      yield checked(padded(bytes.subarray(at, Math.min(bytes.length, at + sliceBytes))));
+    }
+  }
+  const { sketched } = header;
+  for (const [from, to] of slices(sketched, vectors.sketchBytes)) {
+    yield checked(padded(vectors.sketchesAt(from, to).slice()));
+  }
+  for (const [from, to] of slices(slots, vectors.rowBytes)) yield checked(vectors.rowsAt(from, to).slice());
+  const trailer = new DataView(new ArrayBuffer(trailerBytes));
+  trailer.setUint32(0, checksum, true);
+  yield new Uint8Array(trailer.buffer);
 }
 
 /**
  * The parts of an index, or undefined when the bytes are damaged, torn, of another layout, model, analyzer or
- * namespace. Arrays are views of one buffer: nothing is done per memory.
+ * namespace. Read slice by slice, so that nothing waits for long.
+ * @param vectors Empty; filled here, and released when the bytes are of no use.
  */
-export function decodeSnapshot(
+export async function decodeSnapshot(
   source: ByteSource,
   identity: SnapshotIdentity,
-  memory: VectorMemory,
-): (IndexParts & { readonly proof: SnapshotProof }) | undefined {
-  const start = new Uint8Array(prologueBytes);
-  if (!source.read(start, 0)) return undefined;
-  const prologue = new DataView(start.buffer);
-  if (prologue.getUint32(0, true) !== magic || prologue.getUint32(4, true) !== layout) return undefined;
-  const headerBytes = prologue.getUint32(12, true);
-  if (prologueBytes + headerBytes > source.size) return undefined;
-  const text = Buffer.alloc(aligned(headerBytes));
-  if (!source.read(text, prologueBytes)) return undefined;
-  let checksum = crc32(text);
-  const header = parseHeader(text.toString("utf8", 0, headerBytes), identity);
-  if (!header) return undefined;
-
-  const arraysAt = prologueBytes + text.length;
-  const arrayBytes = header.sections.reduce(
-    (sum, { type, length }) => sum + aligned(length * arrayTypes[type].BYTES_PER_ELEMENT),
-    0,
-  );
-  const vectorBytes = header.vectorRows * strideOf(identity.dimensions) * 2;
-  if (arraysAt + arrayBytes + vectorBytes !== source.size) return undefined;
-  const bytes = new Uint8Array(arrayBytes);
-  if (!source.read(bytes, arraysAt)) return undefined;
-  checksum = crc32(bytes, checksum);
-
-  const vectors: Block = memory.allocate(vectorBytes);
-  const rows = memory.view(vectors).subarray(0, vectorBytes);
-  const whole = source.read(rows, arraysAt + arrayBytes);
-  if (whole) checksum = crc32(rows, checksum);
-  if (!whole || checksum !== prologue.getUint32(8, true)) {
-    memory.release(vectors);
-    return undefined;
+  vectors: VectorRows,
+): Promise<(IndexParts & { readonly proof: SnapshotProof }) | undefined> {
+  const reader = new CheckedReader(source);
+  let whole = false;
+  try {
+    const parts = await readParts(reader, source.size, identity, vectors);
+    whole = parts !== undefined && (await reader.endsWell());
+    return whole ? parts : undefined;
+  } catch (error) {
+    if (error instanceof TornSource) return undefined;
+    throw error;
+  } finally {
+    if (!whole) vectors.release();
   }
-  return partsOf(header, bytes, vectors);
 }
 
-function partsOf(
-  header: Header,
-  bytes: Uint8Array<ArrayBuffer>,
-  vectors: Block,
-): IndexParts & { readonly proof: SnapshotProof } {
+async function readParts(
+  reader: CheckedReader,
+  size: number,
+  identity: SnapshotIdentity,
+  vectors: VectorRows,
+): Promise<(IndexParts & { readonly proof: SnapshotProof }) | undefined> {
+  const prologue = new DataView(new ArrayBuffer(prologueBytes));
+  await reader.fill(new Uint8Array(prologue.buffer));
+  if (prologue.getUint32(0, true) !== magic || prologue.getUint32(4, true) !== layout) return undefined;
+  const headerBytes = prologue.getUint32(8, true);
+  if (prologueBytes + headerBytes > size) return undefined;
+  const text = Buffer.alloc(aligned(headerBytes));
+  await reader.fill(text);
+  if (crc32(text.subarray(0, headerBytes)) !== prologue.getUint32(12, true)) return undefined;
+  const header = parseHeader(text.toString("utf8", 0, headerBytes), identity);
+  if (!header || prologueBytes + text.length + bodyBytes(header, vectors) + trailerBytes !== size) {
+    return undefined;
+  }
+
   const arrays = new Map<string, SectionArray>();
-  let at = 0;
   for (const { name, type, length } of header.sections) {
     const Type = arrayTypes[type];
-    arrays.set(name, new Type(bytes.buffer, bytes.byteOffset + at, length));
-    at += aligned(length * Type.BYTES_PER_ELEMENT);
+    const bytes = new Uint8Array(aligned(length * Type.BYTES_PER_ELEMENT));
+    await reader.fill(bytes);
+    arrays.set(name, new Type(bytes.buffer, 0, length));
   }
   const columns = Object.fromEntries(columnNames.map((name) => [name, arrays.get(name)!]));
-  const postings = Object.fromEntries(postingNames.map((name) => [name, arrays.get(`postings.${name}`)!]));
+  const live = arrays.get("live") as Uint8Array;
+  const slice = new Uint8Array(sliceBytes);
+  for (const [from, to] of slices(header.sketched, vectors.sketchBytes)) {
+    const bytes = slice.subarray(0, aligned((to - from) * vectors.sketchBytes));
+    await reader.fill(bytes);
+    vectors.appendSketches(bytes.subarray(0, (to - from) * vectors.sketchBytes), header.sketched);
+  }
+  const states = arrays.get("vectors")!;
+  vectors.reserve(header.slots);
+  for (const [from, to] of slices(header.slots, vectors.rowBytes)) {
+    const rows = slice.subarray(0, (to - from) * vectors.rowBytes);
+    await reader.fill(rows);
+    const marks = live.slice(from, to);
+    for (let i = 0; i < marks.length; i++) if (states[from + i] !== vectorStates.ours) marks[i] = 0;
+    vectors.append(rows, marks);
+  }
+  const postings = Array.from(
+    { length: header.parts },
+    (_, at) =>
+      Object.fromEntries(
+        postingNames.map((name) => [name, arrays.get(`postings.${at}.${name}`)!]),
+      ) as unknown as SealedPostings,
+  );
   return {
     cursor: header.cursor,
     proof: header.proof,
     columns: new Columns(columns as unknown as ColumnArrays),
-    postings: new Postings(postings as unknown as Postings["sealed"]),
+    live,
+    postings: new Postings(postings),
     vectors,
     threads: new NameTable(header.threads.names, header.threads.uses),
     speakers: new NameTable(header.speakers.names, header.speakers.uses),
@@ -161,22 +202,71 @@ function partsOf(
   };
 }
 
-/** The header, unless it is no JSON or of something else. Its figures are trusted only once the checksum agrees. */
-function parseHeader(text: string, identity: SnapshotIdentity): Header | undefined {
-  try {
-    const header = JSON.parse(text) as Header;
-    const agrees =
-      header.namespace === identity.namespace &&
-      header.analyzer === identity.analyzer &&
-      header.model === identity.model &&
-      header.dimensions === identity.dimensions;
-    const sized =
-      Number.isSafeInteger(header.vectorRows) &&
-      header.sections.every(({ type, length }) => type in arrayTypes && Number.isSafeInteger(length));
-    return agrees && sized ? header : undefined;
-  } catch {
-    return undefined;
+/** The source ended too early. */
+class TornSource extends Error {}
+
+/** Reads a source from its start on and sums up what it read; the next slice is under way while one is summed. */
+class CheckedReader {
+  readonly #source: ByteSource;
+  #at = 0;
+  #checksum = 0;
+
+  constructor(source: ByteSource) {
+    this.#source = source;
   }
+
+  async fill(into: Uint8Array): Promise<void> {
+    const read = (from: number): Promise<boolean> => {
+      const slice = into.subarray(from, from + sliceBytes);
+      const reading = this.#source.read(slice, this.#at + from);
+      reading.catch(() => {});
+      return reading;
+    };
+    if (into.length === 0) return;
+    let next = read(0);
+    for (let from = 0; from < into.length; from += sliceBytes) {
+      if (!(await next)) throw new TornSource();
+      if (from + sliceBytes < into.length) next = read(from + sliceBytes);
+      this.#checksum = crc32(into.subarray(from, from + sliceBytes), this.#checksum);
+    }
+    this.#at += into.length;
+  }
+
+  /** True when the checksum follows and agrees, and nothing after it. */
+  async endsWell(): Promise<boolean> {
+    const expected = this.#checksum;
+    const trailer = new DataView(new ArrayBuffer(trailerBytes));
+    await this.fill(new Uint8Array(trailer.buffer));
+    return trailer.getUint32(0, true) === expected && this.#at === this.#source.size;
+  }
+}
+
+/** Runs of so many things of a size that each is at most a slice. */
+function* slices(count: number, size: number): Generator<readonly [from: number, to: number]> {
+  const step = Math.max(1, Math.floor(sliceBytes / size));
+  for (let from = 0; from < count; from += step) yield [from, Math.min(count, from + step)];
+}
+
+function bodyBytes(header: Header, vectors: VectorRows): number {
+  let bytes = header.slots * vectors.rowBytes;
+  for (const { type, length } of header.sections) {
+    bytes += aligned(length * arrayTypes[type].BYTES_PER_ELEMENT);
+  }
+  for (const [from, to] of slices(header.sketched, vectors.sketchBytes)) {
+    bytes += aligned((to - from) * vectors.sketchBytes);
+  }
+  return bytes;
+}
+
+/** The header, unless it is no JSON or of something else. */
+function parseHeader(text: string, identity: SnapshotIdentity): Header | undefined {
+  const header = JSON.parse(text) as Header;
+  const agrees =
+    header.namespace === identity.namespace &&
+    header.analyzer === identity.analyzer &&
+    header.model === identity.model &&
+    header.dimensions === identity.dimensions;
+  return agrees ? header : undefined;
 }
 
 function typeOf(array: SectionArray): ArrayType {

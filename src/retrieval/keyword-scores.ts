@@ -1,5 +1,6 @@
 import { kindCount } from "./columns.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
+import type { PostingList } from "./postings.ts";
 
 /** "all": content and context, as recall weighs them; "content": the memory's own words, as search does. */
 export type KeywordField = "all" | "content";
@@ -12,15 +13,11 @@ export interface Bm25 {
 
 /** Memories that hold a term in the field. */
 export function documentFrequency(index: NamespaceIndex, key: string, field: KeywordField): number {
+  if (field === "all") return index.frequencyOf(key);
   let frequency = 0;
+  const { live } = index;
   for (const { slots, counts, from, to } of index.postings.of(key)) {
-    if (field === "all" && index.dead === 0) frequency += to - from;
-    else {
-      const { live } = index;
-      for (let i = from; i < to; i++) {
-        if (live[slots[i]!] === 1 && (field === "all" || (counts[i]! & 0xff) > 0)) frequency++;
-      }
-    }
+    for (let i = from; i < to; i++) if (live[slots[i]!] === 1 && (counts[i]! & 0xff) > 0) frequency++;
   }
   return frequency;
 }
@@ -30,44 +27,60 @@ export function inverseFrequency(memories: number, frequency: number): number {
   return Math.log(1 + (memories - frequency + 0.5) / (frequency + 0.5));
 }
 
-/** For each slot, what BM25 adds to a term's count there: k1 (1 − b + b · length / average length of its kind). */
-export function lengthNorms(index: NamespaceIndex, field: KeywordField, { k1, b }: Bm25): Float64Array {
-  const name = `norms ${field} ${k1} ${b}`;
-  const known = index.memo.get(name);
-  if (known?.version === index.version) return known.values;
-  const { contentLengths, contextLengths, kinds } = index.columns.arrays;
-  const averages = new Float64Array(kindCount);
-  index.totals.forEach(({ memories, contentTerms, contextTerms }, kind) => {
-    const terms = field === "all" ? contentTerms + contextTerms : contentTerms;
-    averages[kind] = memories > 0 && terms > 0 ? terms / memories : 1;
-  });
-  const norms = new Float64Array(index.columns.size);
-  for (let slot = 0; slot < norms.length; slot++) {
-    const length = contentLengths[slot]! + (field === "all" ? contextLengths[slot]! : 0);
-    norms[slot] = k1 * (1 - b + (b * length) / averages[kinds[slot]!]!);
+/** What BM25 adds to a term's count in a memory: k1 (1 − b + b · length / average length of its kind). */
+export class LengthNorms {
+  /** Least of them all: of a memory without words. */
+  readonly least: number;
+  /** By kind, the average length they are made with. */
+  readonly averages: Float64Array = new Float64Array(kindCount);
+  readonly #factors: Float64Array = new Float64Array(kindCount);
+  readonly #contentLengths: Uint32Array;
+  readonly #contextLengths: Uint32Array;
+  readonly #kinds: Uint8Array;
+  readonly #contextToo: number;
+
+  readonly bm25: Bm25;
+
+  constructor(index: NamespaceIndex, field: KeywordField, bm25: Bm25) {
+    const { k1, b } = bm25;
+    this.bm25 = bm25;
+    const { contentLengths, contextLengths, kinds } = index.columns.arrays;
+    this.#contentLengths = contentLengths;
+    this.#contextLengths = contextLengths;
+    this.#kinds = kinds;
+    this.#contextToo = field === "all" ? 1 : 0;
+    this.least = k1 * (1 - b);
+    index.totals.forEach(({ memories, contentTerms, contextTerms }, kind) => {
+      const terms = contentTerms + this.#contextToo * contextTerms;
+      const average = memories > 0 && terms > 0 ? terms / memories : 1;
+      this.averages[kind] = average;
+      this.#factors[kind] = (k1 * b) / average;
+    });
   }
-  index.memo.set(name, { version: index.version, values: norms });
-  return norms;
+
+  of(slot: number): number {
+    const length = this.#contentLengths[slot]! + this.#contextToo * this.#contextLengths[slot]!;
+    return this.least + this.#factors[this.#kinds[slot]!]! * length;
+  }
 }
 
 /** Adds one term's BM25 to the scores by slot. Terms added in one order give one sum, to the bit. */
 export function addTermScores(
   scores: Float64Array,
-  index: NamespaceIndex,
-  key: string,
+  lists: readonly PostingList[],
   idf: number,
   field: KeywordField,
-  norms: Float64Array,
+  norms: LengthNorms,
   k1: number,
 ): void {
   const scale = idf * (k1 + 1);
   const contextToo = field === "all" ? 1 : 0;
-  for (const { slots, counts, from, to } of index.postings.of(key)) {
+  for (const { slots, counts, from, to } of lists) {
     for (let i = from; i < to; i++) {
       const slot = slots[i]!;
       const packed = counts[i]!;
       const count = (packed & 0xff) + contextToo * (packed >> 8);
-      scores[slot]! += (scale * count) / (count + norms[slot]!);
+      scores[slot]! += (scale * count) / (count + norms.of(slot));
     }
   }
 }

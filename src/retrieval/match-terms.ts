@@ -1,5 +1,6 @@
 import type { NamespaceIndex } from "./namespace-index.ts";
 import type { QueryPlan } from "./plan-query.ts";
+import { findSlot } from "./postings.ts";
 
 /** Which of a question's terms one memory holds, as numbers of the plan's terms, ascending. */
 export interface TermMatches {
@@ -11,19 +12,16 @@ export interface TermMatches {
 /** For each of the slots, in their order, the terms of the plan that it holds. */
 export function matchTerms(index: NamespaceIndex, plan: QueryPlan, slots: Uint32Array): TermMatches[] {
   const matches = Array.from(slots, (): TermMatches => ({ content: [], context: [] }));
-  const places = new Int32Array(index.columns.size).fill(-1);
-  slots.forEach((slot, place) => {
-    places[slot] = place;
-  });
   plan.terms.forEach(({ term }, number) => {
-    for (const list of index.postings.of(term)) {
-      for (let i = list.from; i < list.to; i++) {
-        const place = places[list.slots[i]!]!;
-        if (place < 0) continue;
+    const lists = index.postings.of(term);
+    slots.forEach((slot, place) => {
+      for (const { slots: held, counts, from, to } of lists) {
+        const at = findSlot(held, slot, from, to);
+        if (at === to || held[at] !== slot) continue;
         const match = matches[place]!;
-        ((list.counts[i]! & 0xff) > 0 ? match.content : match.context).push(number);
+        ((counts[at]! & 0xff) > 0 ? match.content : match.context).push(number);
       }
-    }
+    });
   });
   return matches;
 }

@@ -17,6 +17,11 @@ export class NameTable {
     return this.#uses;
   }
 
+  /** The names by their numbers from 1; one that no memory carries any more is left out, as "". */
+  get written(): readonly string[] {
+    return this.#names.map((name, index) => (this.#uses[index]! > 0 ? name : ""));
+  }
+
   /** Names that some memory carries. */
   get used(): readonly string[] {
     return this.#names.filter((_, index) => this.#uses[index]! > 0);
@@ -29,7 +34,9 @@ export class NameTable {
   /** One more use of a name. @returns Its number; 0 for no name. */
   take(name: string | undefined): number {
     if (name === undefined) return 0;
-    this.#numbers ??= new Map(this.#names.map((known, index) => [known, index + 1]));
+    this.#numbers ??= new Map(
+      this.#names.flatMap((known, index) => (this.#uses[index]! > 0 ? [[known, index + 1]] : [])),
+    );
     let number = this.#numbers.get(name);
     if (number === undefined) {
       number = this.#names.push(name);

@@ -1,9 +1,10 @@
 import type { Analyzer } from "./analyzer.ts";
 import { Columns, kindCount, vectorStates } from "./columns.ts";
 import { NameTable } from "./name-table.ts";
-import { Postings } from "./postings.ts";
+import { findSlot, Postings } from "./postings.ts";
 import { ThreadOrders } from "./thread-orders.ts";
-import { type Block, strideOf, type VectorMemory } from "./vector-memory.ts";
+import type { VectorMemory } from "./vector-memory.ts";
+import { VectorRows } from "./vector-rows.ts";
 
 /** A memory as it is indexed. */
 export interface IndexEntry {
@@ -32,8 +33,10 @@ export interface KindTotals {
 export interface IndexParts {
   readonly cursor: string;
   readonly columns: Columns;
+  /** 1 where the slot holds a memory. */
+  readonly live: Uint8Array;
   readonly postings: Postings;
-  readonly vectors: Block;
+  readonly vectors: VectorRows;
   readonly threads: NameTable;
   readonly speakers: NameTable;
   readonly totals: KindTotals[];
@@ -44,16 +47,27 @@ export interface IndexSurroundings {
   readonly analyzer: Analyzer;
   readonly memory: VectorMemory;
   readonly model: { readonly id: string; readonly dimensions: number };
+  /** Vectors up to which all are compared. Default: as measured. */
+  readonly exactRows?: number | undefined;
 }
 
 /** Marks the term of a stop word; no other term holds a space. */
 export const stopMark = " ";
 const maxCount = 255;
 const contextUnit = 256;
+/** Memories in the tail of the postings; more are sealed, which takes some milliseconds. */
+const tailSize = 1_024;
+/** Share of the slots that may be dead before they are cleared away. */
+const deadShare = 0.25;
+const leastCleared = 1_024;
+/** Slots copied at once: a millisecond or two. */
+const copiedAtOnce = 2_048;
+/** Terms whose dead are remembered. */
+const maxDeadCounts = 50_000;
 
 /**
- * All that recall needs of one namespace: words, vectors and a few fixed facts by slot. A memory's slot never
- * changes between two seals; a replaced or removed one leaves its slot dead.
+ * All that recall needs of one namespace: words, vectors and a few fixed facts by slot. A replaced or removed memory
+ * leaves its slot dead; slots change only when the dead are cleared away, and with them `columns`.
  */
 export class NamespaceIndex {
   /** Where in the feed it stands; absent: at the beginning. */
@@ -62,30 +76,32 @@ export class NamespaceIndex {
   generation: string | undefined;
   /** Memories added, replaced or removed since a snapshot was written or read. */
   unsaved = 0;
-  /** Differs after every change. */
-  version = 0;
+  /** Memories removed since it was made. */
+  removals = 0;
   released = false;
   columns: Columns;
   postings: Postings;
-  threads: NameTable;
-  speakers: NameTable;
-  totals: KindTotals[];
+  readonly threads: NameTable;
+  readonly speakers: NameTable;
+  readonly totals: KindTotals[];
   /** 1 where the slot holds a memory. */
   live: Uint8Array;
-  dead = 0;
-  /** What was computed from all memories at some version, for whoever computes it to keep. */
-  readonly memo: Map<string, { readonly version: number; readonly values: Float64Array }> = new Map();
   readonly #surroundings: IndexSurroundings;
-  readonly #stride: number;
-  #vectors: Block;
-  /** Slots below are in order of their rows. */
-  #sealedSize: number;
-  readonly #tailSlots = new Map<number, number>();
+  #vectors: VectorRows;
+  /** Slots in the order of their rows, of those that came in that order; the others stand in `#late`. */
+  #ascending: Uint32Array = new Uint32Array(0);
+  #ascendingSize = 0;
+  readonly #late = new Map<number, number>();
+  #deadSlots: number[] = [];
+  /** By term, how many of the first `seen` dead slots hold it. */
+  readonly #deadCounts = new Map<string, { count: number; seen: number }>();
+  #tailMemories = 0;
+  #compacting = false;
+  #accumulators: Float64Array = new Float64Array(0);
   #orders: ThreadOrders | undefined;
 
   constructor(surroundings: IndexSurroundings, parts?: IndexParts) {
     this.#surroundings = surroundings;
-    this.#stride = strideOf(surroundings.model.dimensions);
     this.columns = parts?.columns ?? new Columns();
     this.postings = parts?.postings ?? new Postings();
     this.threads = parts?.threads ?? new NameTable();
@@ -94,42 +110,95 @@ export class NamespaceIndex {
       parts?.totals ??
       Array.from({ length: kindCount }, () => ({ memories: 0, contentTerms: 0, contextTerms: 0 }));
     this.cursor = parts?.cursor;
-    this.#vectors = parts?.vectors ?? surroundings.memory.allocate(0);
-    this.#sealedSize = this.columns.size;
-    this.live = new Uint8Array(this.columns.size).fill(1);
+    this.#vectors = parts?.vectors ?? this.#newVectors();
+    this.live = parts?.live ?? new Uint8Array(0);
+    if (parts) this.#placeRows();
   }
 
   /** Memories it holds. */
   get size(): number {
-    return this.columns.size - this.dead;
+    return this.columns.size - this.#deadSlots.length;
+  }
+
+  /** Slots that hold no memory any more. */
+  get dead(): number {
+    return this.#deadSlots.length;
   }
 
   get bytes(): number {
-    // Two lists of length norms, a list of scores.
-    const computed = this.columns.size * 24;
+    const places = this.#ascending.byteLength + this.#late.size * 40 + this.#deadCounts.size * 100;
+    const computed = this.#accumulators.byteLength + this.#deadSlots.length * 8;
     return (
-      this.columns.bytes + this.postings.bytes + this.#vectors.bytes + this.live.byteLength + computed + 1_024
+      this.columns.bytes +
+      this.postings.bytes +
+      this.#vectors.bytes +
+      this.live.byteLength +
+      places +
+      computed +
+      1_024
     );
   }
 
   /** Vectors by slot. */
-  get vectors(): Block {
+  get vectors(): VectorRows {
     return this.#vectors;
   }
 
   /** Slot of a row, or -1. */
   slotOf(row: number): number {
-    const tail = this.#tailSlots.get(row);
-    if (tail !== undefined) return tail;
+    const late = this.#late.get(row);
+    if (late !== undefined) return late;
     const { rows } = this.columns.arrays;
     let low = 0;
-    let high = this.#sealedSize;
+    let high = this.#ascendingSize;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (rows[middle]! < row) low = middle + 1;
+      if (rows[this.#ascending[middle]!]! < row) low = middle + 1;
       else high = middle;
     }
-    return low < this.#sealedSize && rows[low] === row && this.live[low] === 1 ? low : -1;
+    if (low === this.#ascendingSize) return -1;
+    const slot = this.#ascending[low]!;
+    return rows[slot] === row && this.live[slot] === 1 ? slot : -1;
+  }
+
+  /** Slots of the rows that it holds, ascending. */
+  slotsOf(rows: Float64Array): Uint32Array {
+    const slots = new Uint32Array(rows.length);
+    let size = 0;
+    for (const row of rows) {
+      const slot = this.slotOf(row);
+      if (slot >= 0) slots[size++] = slot;
+    }
+    return slots.subarray(0, size).sort();
+  }
+
+  /** Memories that hold a term, in the content or around it. */
+  frequencyOf(term: string): number {
+    const lists = this.postings.of(term);
+    let frequency = 0;
+    for (const { from, to } of lists) frequency += to - from;
+    const dead = this.#deadSlots;
+    if (dead.length === 0 || frequency === 0) return frequency;
+    const known = this.#deadCounts.get(term);
+    let { count, seen } = known ?? { count: 0, seen: 0 };
+    for (; seen < dead.length; seen++) {
+      const slot = dead[seen]!;
+      for (const { slots, from, to } of lists) {
+        if (slots[from]! > slot || slots[to - 1]! < slot) continue;
+        if (slots[findSlot(slots, slot, from, to)] === slot) count++;
+      }
+    }
+    if (!known && this.#deadCounts.size >= maxDeadCounts) this.#deadCounts.clear();
+    this.#deadCounts.set(term, { count, seen });
+    return frequency - count;
+  }
+
+  /** A zero for each slot. Whoever lends it leaves it as it was. */
+  accumulators(): Float64Array {
+    if (this.#accumulators.length < this.columns.size) {
+      this.#accumulators = new Float64Array(this.columns.arrays.rows.length);
+    }
+    return this.#accumulators;
   }
 
   /** Order of the turns in their threads; whoever adds or removes turns keeps it. */
@@ -138,8 +207,8 @@ export class NamespaceIndex {
       this.#orders = new ThreadOrders();
       const { rows, ats, threads } = this.columns.arrays;
       for (let slot = 0; slot < this.columns.size; slot++) {
-        const thread = this.threads.name(threads[slot]!);
-        if (thread === undefined || this.live[slot] !== 1) continue;
+        if (threads[slot] === 0 || this.live[slot] !== 1) continue;
+        const thread = this.threads.name(threads[slot]!)!;
         this.#orders.insert(thread, { at: ats[slot]!, row: rows[slot]! });
       }
     }
@@ -171,67 +240,133 @@ export class NamespaceIndex {
       kinds: entry.kind,
       vectors: state,
     });
-    this.#writeVector(slot, former, state === vectorStates.ours ? given : null);
+    if (kept && former >= 0) this.#vectors.pushCopy(former);
+    else this.#vectors.push(usable ? given : null);
     this.postings.add(slot, counts);
+    this.#tailMemories++;
     const totals = this.totals[entry.kind]!;
     totals.memories++;
     totals.contentTerms += contentTerms;
     totals.contextTerms += contextTerms;
     if (former >= 0) this.#kill(former);
-    this.#tailSlots.set(entry.row, slot);
     if (this.live.length < this.columns.size) this.#growLive();
     this.live[slot] = 1;
-    this.version++;
+    this.#place(entry.row, slot);
     this.unsaved++;
+    if (this.#tailMemories >= tailSize && !this.#compacting) this.seal();
   }
 
   remove(row: number): void {
     const slot = this.slotOf(row);
     if (slot < 0) return;
     this.#kill(slot);
-    this.#tailSlots.delete(row);
-    this.version++;
+    this.#late.delete(row);
+    this.removals++;
     this.unsaved++;
   }
 
-  /** Makes everything one sealed part in order of rows; what is dead leaves no trace. */
+  /** Seals what came last; slots stay as they are. Not while it compacts. */
   seal(): void {
-    const { rows } = this.columns.arrays;
-    const order = new Uint32Array(this.size);
-    let size = 0;
-    for (let slot = 0; slot < this.columns.size; slot++) if (this.live[slot] === 1) order[size++] = slot;
-    order.sort((a, b) => rows[a]! - rows[b]!);
-    const slotNow = new Int32Array(this.columns.size).fill(-1);
-    order.forEach((slot, now) => {
-      slotNow[slot] = now;
-    });
-    this.postings = new Postings(this.postings.merged(slotNow));
-    this.#reorderVectors(order);
-    this.columns = this.columns.picked(order);
-    this.threads = renumbered(this.threads, this.columns.arrays.threads);
-    this.speakers = renumbered(this.speakers, this.columns.arrays.speakers);
-    this.live = new Uint8Array(size).fill(1);
-    this.dead = 0;
-    this.#sealedSize = size;
-    this.#tailSlots.clear();
-    this.version++;
+    this.postings.seal();
+    this.#tailMemories = 0;
   }
 
-  /** True when the tail or the dead have grown so large that sealing pays. */
-  get wantsSeal(): boolean {
-    const tail = this.columns.size - this.#sealedSize;
-    return tail + this.dead > Math.max(2_048, this.#sealedSize);
+  /** True when enough is dead that clearing it away pays. */
+  get wantsCompaction(): boolean {
+    return this.dead > Math.max(leastCleared, this.columns.size * deadShare);
   }
 
-  get isSealed(): boolean {
-    return this.dead === 0 && this.columns.size === this.#sealedSize;
+  /**
+   * What keeps it fast: merges postings, sketches vectors, clears the dead away when they are many. Between two steps
+   * it may be used and changed; one such work at a time.
+   * @param clear Clear away all dead, however few.
+   */
+  *tend(clear = false): Generator<void, void> {
+    if (clear ? this.dead > 0 : this.wantsCompaction) yield* this.#compact();
+    while (this.#vectors.sketchSome()) yield;
+    yield* this.postings.merge();
   }
 
   /** Gives its vectors' memory back; it is not to be used any more. */
   release(): void {
     if (this.released) return;
     this.released = true;
-    this.#surroundings.memory.release(this.#vectors);
+    this.#vectors.release();
+  }
+
+  *#compact(): Generator<void, void> {
+    this.seal();
+    this.#compacting = true;
+    const { columns, postings } = this;
+    const vectors = this.#vectors;
+    const end = columns.size;
+    const slotNow = new Int32Array(end).fill(-1);
+    const pickedColumns = new Columns();
+    const pickedVectors = this.#newVectors();
+    const pick = (slot: number): number => {
+      pickedVectors.pushFrom(vectors, slot);
+      return pickedColumns.push(columns.at(slot));
+    };
+    let done = false;
+    try {
+      for (let slot = 0; slot < end; slot++) {
+        if (this.live[slot] === 1) slotNow[slot] = pick(slot);
+        if (slot % copiedAtOnce === copiedAtOnce - 1) yield;
+      }
+      const sealed = yield* postings.renumbered(slotNow);
+      const base = pickedColumns.size;
+      // What came meanwhile follows, dead or alive; nothing runs between here and the end.
+      for (let slot = end; slot < columns.size; slot++) pick(slot);
+      const live = new Uint8Array(pickedColumns.size);
+      for (let slot = 0; slot < end; slot++) if (slotNow[slot]! >= 0) live[slotNow[slot]!] = this.live[slot]!;
+      live.set(this.live.subarray(end, columns.size), base);
+      for (let slot = 0; slot < live.length; slot++) if (live[slot] === 0) pickedVectors.hide(slot);
+      this.postings = new Postings([sealed]);
+      this.postings.takeTail(postings, (slot) => slot - end + base);
+      this.columns = pickedColumns;
+      this.#vectors = pickedVectors;
+      this.live = live;
+      this.#accumulators = new Float64Array(0);
+      this.#placeRows();
+      done = true;
+    } finally {
+      this.#compacting = false;
+      // Given up half-way, by whoever steps through it.
+      (done ? vectors : pickedVectors).release();
+    }
+  }
+
+  #newVectors(): VectorRows {
+    const { memory, model, exactRows } = this.#surroundings;
+    return new VectorRows(memory, model.dimensions, exactRows);
+  }
+
+  /** Finds out anew where each row stands, and what is dead. */
+  #placeRows(): void {
+    this.#ascending = new Uint32Array(this.columns.size);
+    this.#ascendingSize = 0;
+    this.#late.clear();
+    this.#deadSlots = [];
+    this.#deadCounts.clear();
+    const { rows } = this.columns.arrays;
+    for (let slot = 0; slot < this.columns.size; slot++) {
+      if (this.live[slot] === 1) this.#place(rows[slot]!, slot);
+      else this.#deadSlots.push(slot);
+    }
+  }
+
+  #place(row: number, slot: number): void {
+    const last = this.#ascendingSize - 1;
+    if (last >= 0 && !(row > this.columns.arrays.rows[this.#ascending[last]!]!)) {
+      this.#late.set(row, slot);
+      return;
+    }
+    if (this.#ascendingSize === this.#ascending.length) {
+      const grown = new Uint32Array(Math.max(16, Math.ceil(this.#ascendingSize * 1.5)));
+      grown.set(this.#ascending);
+      this.#ascending = grown;
+    }
+    this.#ascending[this.#ascendingSize++] = slot;
   }
 
   #count(
@@ -266,7 +401,8 @@ export class NamespaceIndex {
     this.threads.drop(threads[slot]!);
     this.speakers.drop(speakers[slot]!);
     this.live[slot] = 0;
-    this.dead++;
+    this.#deadSlots.push(slot);
+    this.#vectors.hide(slot);
   }
 
   #growLive(): void {
@@ -274,47 +410,4 @@ export class NamespaceIndex {
     grown.set(this.live);
     this.live = grown;
   }
-
-  /** Fills a new slot with a vector, with that of another slot, or with zeros. */
-  #writeVector(slot: number, former: number, given: Float16Array | null | "kept"): void {
-    const { memory } = this.#surroundings;
-    const rowBytes = this.#stride * 2;
-    const needed = (slot + 1) * rowBytes;
-    if (needed > this.#vectors.bytes) {
-      const grown = memory.allocate(Math.ceil(needed * 1.5));
-      memory.view(grown).set(memory.view(this.#vectors).subarray(0, slot * rowBytes));
-      memory.release(this.#vectors);
-      this.#vectors = grown;
-    }
-    const bytes = memory.view(this.#vectors);
-    const at = slot * rowBytes;
-    if (given === "kept" && former >= 0) {
-      bytes.copyWithin(at, former * rowBytes, (former + 1) * rowBytes);
-    } else {
-      bytes.fill(0, at, at + rowBytes);
-      if (given !== null && given !== "kept") {
-        bytes.set(new Uint8Array(given.buffer, given.byteOffset, given.byteLength), at);
-      }
-    }
-  }
-
-  #reorderVectors(order: Uint32Array): void {
-    const { memory } = this.#surroundings;
-    const rowBytes = this.#stride * 2;
-    const block = memory.allocate(order.length * rowBytes);
-    const from = memory.view(this.#vectors);
-    const to = memory.view(block);
-    order.forEach((slot, now) => {
-      to.set(from.subarray(slot * rowBytes, (slot + 1) * rowBytes), now * rowBytes);
-    });
-    memory.release(this.#vectors);
-    this.#vectors = block;
-  }
-}
-
-/** The names that are still carried, numbered anew in the order of their first slot. */
-function renumbered(table: NameTable, column: Uint32Array): NameTable {
-  const now = new NameTable();
-  for (let slot = 0; slot < column.length; slot++) column[slot] = now.take(table.name(column[slot]!));
-  return now;
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { StrataError } from "../contract/errors.ts";
 import type { MemoryStore } from "../contract/memory-store.ts";
 import type { Scope } from "../contract/scope.ts";
@@ -10,6 +11,7 @@ import {
 } from "./index-snapshot.ts";
 import { type IndexSurroundings, NamespaceIndex } from "./namespace-index.ts";
 import type { SnapshotFolder } from "./snapshot-folder.ts";
+import { VectorRows } from "./vector-rows.ts";
 
 /** Memories from which on a namespace has a snapshot: fewer are indexed as fast as they are read. */
 const snapshotSize = 2_000;
@@ -21,6 +23,11 @@ const staleShareAtClose = 0.02;
 /** Memories by which a snapshot is told to be of this store. */
 const proofSize = 16;
 
+/** How long another process leaves the writing of a snapshot to this one without hearing from it. */
+const leaseMs = 60_000;
+/** Milliseconds of tending before others run. */
+const tendingMs = 4;
+
 interface Entry {
   index: NamespaceIndex | undefined;
   /** Ends when the last step asked for so far has; steps of one namespace never overlap. */
@@ -29,6 +36,8 @@ interface Entry {
   steps: number;
   /** Of the index, when it was last followed. */
   bytes: number;
+  /** What keeps the index fast, or writes its snapshot; one at a time, beside the steps. */
+  tending: Promise<void> | undefined;
 }
 
 export interface NamespaceIndexesOptions {
@@ -44,8 +53,10 @@ export class NamespaceIndexes {
   readonly #options: NamespaceIndexesOptions;
   /** Least recently used first. */
   readonly #entries = new Map<string, Entry>();
+  readonly #holder = randomUUID();
   #bytes = 0;
   #dropped = 0;
+  #closing = false;
 
   constructor(options: NamespaceIndexesOptions) {
     this.#options = options;
@@ -74,10 +85,7 @@ export class NamespaceIndexes {
       const { index } = entry;
       if (!index || index.released) continue;
       this.#dropSurplus(entry);
-      const bound = Math.max(snapshotSize, index.size * staleShare);
-      if (index.unsaved >= bound && this.#options.snapshots) {
-        this.#step(entry, () => this.#save(entry, scope)).catch(() => {});
-      }
+      this.#tend(entry, index, scope);
       return index;
     }
   }
@@ -88,29 +96,71 @@ export class NamespaceIndexes {
     const remove = async (): Promise<void> => this.#options.snapshots?.remove(namespace);
     if (!entry) return remove();
     await this.#step(entry, async () => {
-      await remove();
       // The index itself is made anew, so that nothing erased lives on in what is written next.
       this.#drop(entry);
+      await entry.tending;
+      await remove();
     });
   }
 
   /** Writes the snapshots that are worth it and lets everything go. A snapshot that cannot be written is none. */
   async close(): Promise<void> {
+    this.#closing = true;
     for (const [namespace, entry] of this.#entries) {
-      const scope = { namespace };
       await this.#step(entry, async () => {
+        await entry.tending;
         const { index } = entry;
-        const bound = Math.max(1, (index?.size ?? 0) * staleShareAtClose);
-        if (index && index.unsaved >= bound) await this.#save(entry, scope);
+        if (index && index.unsaved >= Math.max(1, index.size * staleShareAtClose)) {
+          await this.#follow(entry, { namespace });
+          if (entry.index) await this.#save(entry.index, { namespace });
+        }
       }).catch(() => {});
       this.#drop(entry);
     }
     this.#entries.clear();
   }
 
+  /** Begins what keeps the index fast, unless it is under way or there is none to do. Nobody waits for it. */
+  #tend(entry: Entry, index: NamespaceIndex, scope: Scope): void {
+    if (entry.tending || this.#closing) return;
+    const wantsSnapshot = index.unsaved >= Math.max(snapshotSize, index.size * staleShare);
+    const work = index.tend();
+    if (!wantsSnapshot && work.next().done) return;
+    const tending = async (): Promise<void> => {
+      await this.#inSlices(index, work);
+      if (wantsSnapshot && !index.released) await this.#save(index, scope);
+    };
+    entry.tending = tending()
+      // What is derived may fail: it is made again.
+      .catch(() => {})
+      .finally(() => {
+        entry.tending = undefined;
+        this.#weigh(entry);
+      });
+  }
+
+  /** Steps through work on an index, others running in between; gives it up when the index is. */
+  async #inSlices(index: NamespaceIndex, work: Generator<void, void>): Promise<void> {
+    try {
+      for (;;) {
+        const until = performance.now() + tendingMs;
+        await new Promise((resolve) => setImmediate(resolve));
+        while (performance.now() < until) if (index.released || work.next().done) return;
+      }
+    } finally {
+      work.return();
+    }
+  }
+
   #entry(namespace: string): Entry {
     const known = this.#entries.get(namespace);
-    const entry = known ?? { index: undefined, turn: Promise.resolve(), steps: 0, bytes: 0 };
+    const entry = known ?? {
+      index: undefined,
+      turn: Promise.resolve(),
+      steps: 0,
+      bytes: 0,
+      tending: undefined,
+    };
     if (known) this.#entries.delete(namespace);
     this.#entries.set(namespace, entry);
     return entry;
@@ -138,9 +188,7 @@ export class NamespaceIndexes {
       if (!entry.index) {
         entry.index = (await this.#load(scope)) ?? new NamespaceIndex(surroundings);
       }
-      const fresh = entry.index.generation === undefined;
       await followFeed(entry.index, store, scope);
-      if (fresh && !entry.index.isSealed && entry.index.cursor !== undefined) entry.index.seal();
     } catch (error) {
       // Where it stopped is not known any more: the next call starts anew.
       const restart = entry.index?.cursor !== undefined && isLostCursor(error);
@@ -163,9 +211,11 @@ export class NamespaceIndexes {
 
   async #load(scope: Scope): Promise<NamespaceIndex | undefined> {
     const { snapshots, store, surroundings } = this.#options;
-    const parts = snapshots?.read(scope.namespace, (source) =>
-      decodeSnapshot(source, this.#identity(scope), surroundings.memory),
-    );
+    const { memory, model, exactRows } = surroundings;
+    const parts = await snapshots?.read(scope.namespace, (source) => {
+      const vectors = new VectorRows(memory, model.dimensions, exactRows);
+      return decodeSnapshot(source, this.#identity(scope), vectors);
+    });
     if (!parts) return undefined;
     const index = new NamespaceIndex(surroundings, parts);
     const rows = parts.proof.map(([row]) => row);
@@ -185,29 +235,37 @@ export class NamespaceIndexes {
 
   async #proof(scope: Scope, index: NamespaceIndex): Promise<SnapshotProof> {
     const { rows } = index.columns.arrays;
-    const step = Math.max(1, Math.floor(index.size / proofSize));
+    const slots = index.columns.size;
+    const step = Math.max(1, Math.floor(slots / proofSize));
     const chosen: number[] = [];
-    for (let slot = index.size - 1; slot >= 0 && chosen.length < proofSize; slot -= step)
-      chosen.push(rows[slot]!);
+    for (let slot = slots - 1; slot >= 0 && chosen.length < proofSize; slot -= step) chosen.push(rows[slot]!);
     const memories = await this.#options.store.read(scope, chosen);
     return memories.flatMap((memory, at) =>
       memory ? [[chosen[at]!, memory.id, memory.createdAt] as const] : [],
     );
   }
 
-  async #save(entry: Entry, scope: Scope): Promise<void> {
-    const { snapshots, store, surroundings } = this.#options;
-    if (!snapshots || !entry.index || entry.index.size < snapshotSize) return;
-    await this.#follow(entry, scope);
-    const { index } = entry;
-    if (!index || index.size < snapshotSize) return;
-    if (!index.isSealed) index.seal();
-    const proof = await this.#proof(scope, index);
-    const pieces = encodeSnapshot(index, this.#identity(scope), proof, surroundings.memory);
-    await snapshots.write(scope.namespace, pieces);
-    index.unsaved = 0;
-    // What was erased while it was written must not stay in it.
-    if ((await store.generation(scope)) !== index.generation) await snapshots.remove(scope.namespace);
+  /** Writes the snapshot of an index that nobody else tends, unless another process writes it. */
+  async #save(index: NamespaceIndex, scope: Scope): Promise<void> {
+    const { snapshots, store } = this.#options;
+    const lease = `index-snapshot/${scope.namespace}`;
+    const hold = (): Promise<boolean> => store.acquireLease(lease, this.#holder, leaseMs);
+    if (!snapshots || index.size < snapshotSize || !(await hold())) return;
+    try {
+      // What is dead leaves no trace in it.
+      await this.#inSlices(index, index.tend(true));
+      const proof = await this.#proof(scope, index);
+      if (index.released) return;
+      const { cursor, unsaved } = index;
+      index.seal();
+      const pieces = encodeSnapshot(index, this.#identity(scope), proof);
+      await snapshots.write(scope.namespace, whileHeld(index, pieces, hold));
+      index.unsaved -= unsaved;
+      // What was erased while it was written must not stay in it.
+      if (await hasRemovals(store, scope, cursor)) await snapshots.remove(scope.namespace);
+    } finally {
+      await store.releaseLease(lease, this.#holder);
+    }
   }
 
   #drop(entry: Entry): void {
@@ -226,6 +284,36 @@ export class NamespaceIndexes {
       this.#dropped++;
     }
   }
+}
+
+/** The pieces, as long as the index is in use; the lease is renewed on the way. */
+async function* whileHeld(
+  index: NamespaceIndex,
+  pieces: Iterable<Uint8Array>,
+  hold: () => Promise<boolean>,
+): AsyncGenerator<Uint8Array> {
+  let renewed = performance.now();
+  for (const piece of pieces) {
+    yield piece;
+    if (performance.now() - renewed > leaseMs / 4) {
+      await hold();
+      renewed = performance.now();
+    }
+    if (index.released)
+      throw new StrataError("CLOSED", "The index was dropped while its snapshot was written.");
+  }
+}
+
+/** True when memories have left since the cursor, or so much has changed that nobody should look. */
+async function hasRemovals(store: MemoryStore, scope: Scope, cursor: string | undefined): Promise<boolean> {
+  let from = cursor;
+  for (let page = 0; page < 16; page++) {
+    const changes = await store.changes(scope, from, 256);
+    if (changes.removed.length > 0) return true;
+    if (!changes.more) return false;
+    from = changes.cursor;
+  }
+  return true;
 }
 
 function isLostCursor(error: unknown): boolean {

@@ -6,17 +6,46 @@ export interface SealedPostings {
   readonly starts: Uint32Array;
   /** Where each term's postings begin; one more than there are terms. */
   readonly offsets: Uint32Array;
+  /** Ascending within a term. */
   readonly slots: Uint32Array;
   /** Times in the content (low byte) and in the context (high byte), each at most 255. */
   readonly counts: Uint16Array;
 }
 
+/** The greatest share that a term's counts have of their scores, and the averages and parameters it was found with. */
+export interface TermShare {
+  readonly share: number;
+  readonly averages: Float64Array;
+  readonly bm25: { readonly k1: number; readonly b: number };
+}
+
+/** Sealed postings of a run of slots, with what was found out about them. */
+export class SealedPart {
+  readonly postings: SealedPostings;
+  /** By where a term's postings begin; only of terms that were asked for. */
+  readonly shares: Map<number, TermShare> = new Map<number, TermShare>();
+
+  constructor(postings: SealedPostings) {
+    this.postings = postings;
+  }
+
+  get bytes(): number {
+    const { units, starts, offsets, slots, counts } = this.postings;
+    const arrays =
+      units.byteLength + starts.byteLength + offsets.byteLength + slots.byteLength + counts.byteLength;
+    return arrays + this.shares.size * 150;
+  }
+}
+
 /** Part of a term's postings: entries `from` to `to` of both. */
 export interface PostingList {
+  /** Ascending. */
   readonly slots: ArrayLike<number>;
   readonly counts: ArrayLike<number>;
   readonly from: number;
   readonly to: number;
+  /** Absent for what is not sealed yet. */
+  readonly part?: SealedPart;
 }
 
 interface TailList {
@@ -24,29 +53,29 @@ interface TailList {
   readonly counts: number[];
 }
 
-const nothing: SealedPostings = {
-  units: new Uint16Array(0),
-  starts: new Uint32Array(1),
-  offsets: new Uint32Array(1),
-  slots: new Uint32Array(0),
-  counts: new Uint16Array(0),
-};
+/** Postings that are merged at once when they are merged at all: a millisecond or two. */
+const mergedAtOnce = 65_536;
 
-/** An inverted index of one namespace: a sealed part and a tail of what came since. Slots only ever join it. */
+/**
+ * An inverted index of one namespace: sealed parts, each of later slots than the one before, and a tail of what came
+ * since. Slots only ever join it, in ascending order. Parts of like size are merged, so that there are few.
+ */
 export class Postings {
-  readonly sealed: SealedPostings;
-  readonly #tail = new Map<string, TailList>();
+  #parts: readonly SealedPart[];
+  #tail = new Map<string, TailList>();
   #tailEntries = 0;
 
-  constructor(sealed: SealedPostings = nothing) {
-    this.sealed = sealed;
+  constructor(parts: readonly SealedPostings[] = []) {
+    this.#parts = parts.map((part) => new SealedPart(part));
   }
 
   get bytes(): number {
-    const { units, starts, offsets, slots, counts } = this.sealed;
-    const sealed =
-      units.byteLength + starts.byteLength + offsets.byteLength + slots.byteLength + counts.byteLength;
+    const sealed = this.#parts.reduce((sum, part) => sum + part.bytes, 0);
     return sealed + this.#tail.size * 160 + this.#tailEntries * 16;
+  }
+
+  get sealed(): readonly SealedPostings[] {
+    return this.#parts.map(({ postings }) => postings);
   }
 
   /** @param counts Per term as in {@link SealedPostings.counts}. */
@@ -63,13 +92,15 @@ export class Postings {
     this.#tailEntries += counts.size;
   }
 
-  /** A term's postings, in up to two parts; each slot once. */
+  /** A term's postings, part by part; slots ascend through all of them, each once. */
   of(term: string): PostingList[] {
     const lists: PostingList[] = [];
-    const { offsets, slots, counts } = this.sealed;
-    const at = this.#lowerBound(term);
-    if (at < offsets.length - 1 && this.#compare(at, term) === 0) {
-      lists.push({ slots, counts, from: offsets[at]!, to: offsets[at + 1]! });
+    for (const part of this.#parts) {
+      const { offsets, slots, counts } = part.postings;
+      const at = lowerBound(part.postings, term);
+      if (at < offsets.length - 1 && compare(part.postings, at, term) === 0) {
+        lists.push({ slots, counts, from: offsets[at]!, to: offsets[at + 1]!, part });
+      }
     }
     const tail = this.#tail.get(term);
     if (tail) lists.push({ slots: tail.slots, counts: tail.counts, from: 0, to: tail.slots.length });
@@ -79,101 +110,239 @@ export class Postings {
   /** At most `limit` terms that begin so, ascending. */
   startingWith(prefix: string, limit: number): string[] {
     const found = new Set<string>();
-    const terms = this.sealed.offsets.length - 1;
-    for (let at = this.#lowerBound(prefix); at < terms && found.size < limit; at++) {
-      const term = this.#term(at);
-      if (!term.startsWith(prefix)) break;
-      found.add(term);
+    for (const { postings } of this.#parts) {
+      const terms = postings.offsets.length - 1;
+      const first = lowerBound(postings, prefix);
+      for (let at = first; at < terms && at - first < limit; at++) {
+        const term = termAt(postings, at);
+        if (!term.startsWith(prefix)) break;
+        found.add(term);
+      }
     }
     for (const term of this.#tail.keys()) if (term.startsWith(prefix)) found.add(term);
     return [...found].sort().slice(0, limit);
   }
 
+  /** Seals the tail. */
+  seal(): void {
+    if (this.#tail.size === 0) return;
+    this.#parts = [...this.#parts, new SealedPart(sealedTail(this.#tail, this.#tailEntries))];
+    this.#tail = new Map();
+    this.#tailEntries = 0;
+  }
+
   /**
-   * Both parts as one sealed part.
-   * @param slotNow The slot that each slot becomes, or -1 for one that leaves.
+   * Merges parts until none is less than twice the one after it. Between two steps the index may be used and changed.
    */
-  merged(slotNow: Int32Array): SealedPostings {
-    const { offsets, slots, counts } = this.sealed;
-    const sealedTerms = offsets.length - 1;
-    const tailTerms = [...this.#tail.keys()].sort();
-    const capacity = slots.length + this.#tailEntries;
-    const mergedSlots = new Uint32Array(capacity);
-    const mergedCounts = new Uint16Array(capacity);
-    const termStarts: number[] = [0];
-    const mergedOffsets: number[] = [0];
-    const names: string[] = [];
-    let size = 0;
-    let unitCount = 0;
-    const copy = (list: PostingList): void => {
-      for (let i = list.from; i < list.to; i++) {
-        const slot = slotNow[list.slots[i]!]!;
-        if (slot < 0) continue;
-        mergedSlots[size] = slot;
-        mergedCounts[size++] = list.counts[i]!;
-      }
-    };
-    let sealedAt = 0;
-    let tailAt = 0;
-    while (sealedAt < sealedTerms || tailAt < tailTerms.length) {
-      const ours = sealedAt < sealedTerms ? this.#term(sealedAt) : undefined;
-      const theirs = tailTerms[tailAt];
-      const term = theirs === undefined || (ours !== undefined && ours < theirs) ? ours! : theirs;
-      const before = size;
-      if (term === ours) {
-        copy({ slots, counts, from: offsets[sealedAt]!, to: offsets[sealedAt + 1]! });
-        sealedAt++;
-      }
-      if (term === theirs) {
-        const list = this.#tail.get(term)!;
-        copy({ ...list, from: 0, to: list.slots.length });
-        tailAt++;
-      }
-      // A term that nothing holds any more leaves no trace.
-      if (size === before) continue;
-      names.push(term);
-      unitCount += term.length;
-      termStarts.push(unitCount);
-      mergedOffsets.push(size);
+  *merge(): Generator<void, void> {
+    for (;;) {
+      const at = this.#parts.findLastIndex((part, i) => {
+        const next = this.#parts[i + 1];
+        return next !== undefined && sizeOf(part) < 2 * sizeOf(next);
+      });
+      if (at < 0) return;
+      const [left, right] = [this.#parts[at]!, this.#parts[at + 1]!];
+      const merged = new SealedPart(yield* mergeSealed(left.postings, right.postings));
+      // What was sealed meanwhile stands behind them.
+      const place = this.#parts.indexOf(left);
+      if (place < 0 || this.#parts[place + 1] !== right) return;
+      this.#parts = this.#parts.toSpliced(place, 2, merged);
     }
-    const units = new Uint16Array(unitCount);
-    let at = 0;
-    for (const name of names) for (let i = 0; i < name.length; i++) units[at++] = name.charCodeAt(i);
-    return {
-      units,
-      starts: Uint32Array.from(termStarts),
-      offsets: Uint32Array.from(mergedOffsets),
-      slots: mergedSlots.slice(0, size),
-      counts: mergedCounts.slice(0, size),
-    };
   }
 
-  #term(at: number): string {
-    const { units, starts } = this.sealed;
-    return String.fromCharCode(...units.subarray(starts[at]!, starts[at + 1]!));
+  /**
+   * All sealed parts as one, with other slots. The tail is left out.
+   * @param slotNow The slot that each slot becomes, ascending as they do, or -1 for one that leaves.
+   */
+  *renumbered(slotNow: Int32Array): Generator<void, SealedPostings> {
+    let whole: SealedPostings | undefined;
+    // From the last on: each is merged with all that come after it, so that the largest is copied once.
+    for (const { postings } of this.#parts.toReversed()) {
+      const part = yield* renumber(postings, slotNow);
+      whole = whole ? yield* mergeSealed(part, whole) : part;
+    }
+    return whole ?? sealedTail(new Map(), 0);
   }
 
-  /** The first sealed term that is not before `term`. */
-  #lowerBound(term: string): number {
-    let low = 0;
-    let high = this.sealed.offsets.length - 1;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#compare(middle, term) < 0) low = middle + 1;
-      else high = middle;
+  /** Takes over another's tail, with other slots. @param slotNow -1 for a slot that leaves. */
+  takeTail(other: Postings, slotNow: (slot: number) => number): void {
+    for (const [term, { slots, counts }] of other.#tail) {
+      const list: TailList = { slots: [], counts: [] };
+      slots.forEach((slot, i) => {
+        const now = slotNow(slot);
+        if (now < 0) return;
+        list.slots.push(now);
+        list.counts.push(counts[i]!);
+      });
+      if (list.slots.length === 0) continue;
+      this.#tail.set(term, list);
+      this.#tailEntries += list.slots.length;
     }
-    return low;
   }
+}
 
-  #compare(at: number, term: string): number {
-    const { units, starts } = this.sealed;
-    const start = starts[at]!;
-    const length = starts[at + 1]! - start;
-    const shared = Math.min(length, term.length);
-    for (let i = 0; i < shared; i++) {
-      const difference = units[start + i]! - term.charCodeAt(i);
-      if (difference !== 0) return difference;
-    }
-    return length - term.length;
+/** The first place from `from` on, before `to`, whose slot is not less; `to` when there is none. */
+export function findSlot(slots: ArrayLike<number>, slot: number, from: number, to: number): number {
+  // In steps that double, then by halves: what is looked for next is often near.
+  let step = 1;
+  let low = from;
+  let high = from;
+  while (high < to && slots[high]! < slot) {
+    low = high + 1;
+    high += step;
+    step *= 2;
   }
+  high = Math.min(high, to);
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (slots[middle]! < slot) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function sizeOf({ postings }: SealedPart): number {
+  return postings.slots.length;
+}
+
+function sealedTail(tail: ReadonlyMap<string, TailList>, entries: number): SealedPostings {
+  const terms = [...tail.keys()].sort();
+  const units = new Uint16Array(terms.reduce((sum, term) => sum + term.length, 0));
+  const starts = new Uint32Array(terms.length + 1);
+  const offsets = new Uint32Array(terms.length + 1);
+  const slots = new Uint32Array(entries);
+  const counts = new Uint16Array(entries);
+  let unit = 0;
+  let entry = 0;
+  terms.forEach((term, at) => {
+    for (let i = 0; i < term.length; i++) units[unit++] = term.charCodeAt(i);
+    const list = tail.get(term)!;
+    slots.set(list.slots, entry);
+    counts.set(list.counts, entry);
+    entry += list.slots.length;
+    starts[at + 1] = unit;
+    offsets[at + 1] = entry;
+  });
+  return { units, starts, offsets, slots, counts };
+}
+
+/** Copies of one part with other slots; a term that nothing holds any more leaves no trace. */
+function* renumber(from: SealedPostings, slotNow: Int32Array): Generator<void, SealedPostings> {
+  const terms = from.offsets.length - 1;
+  const units = new Uint16Array(from.units.length);
+  const starts = new Uint32Array(terms + 1);
+  const offsets = new Uint32Array(terms + 1);
+  const slots = new Uint32Array(from.slots.length);
+  const counts = new Uint16Array(from.slots.length);
+  let [term, unit, entry, worked] = [0, 0, 0, 0];
+  for (let at = 0; at < terms; at++) {
+    const before = entry;
+    const end = from.offsets[at + 1]!;
+    for (let i = from.offsets[at]!; i < end; i++) {
+      const slot = slotNow[from.slots[i]!]!;
+      if (slot < 0) continue;
+      slots[entry] = slot;
+      counts[entry++] = from.counts[i]!;
+    }
+    worked += end - from.offsets[at]! + 8;
+    if (entry > before) {
+      units.set(from.units.subarray(from.starts[at]!, from.starts[at + 1]!), unit);
+      unit += from.starts[at + 1]! - from.starts[at]!;
+      starts[++term] = unit;
+      offsets[term] = entry;
+    }
+    if (worked < mergedAtOnce) continue;
+    worked = 0;
+    yield;
+  }
+  return trimmed({ units, starts, offsets, slots, counts }, term, unit, entry);
+}
+
+/** Two parts as one; all slots of the second come after those of the first. */
+function* mergeSealed(left: SealedPostings, right: SealedPostings): Generator<void, SealedPostings> {
+  const [leftTerms, rightTerms] = [left.offsets.length - 1, right.offsets.length - 1];
+  const units = new Uint16Array(left.units.length + right.units.length);
+  const starts = new Uint32Array(leftTerms + rightTerms + 1);
+  const offsets = new Uint32Array(leftTerms + rightTerms + 1);
+  const slots = new Uint32Array(left.slots.length + right.slots.length);
+  const counts = new Uint16Array(slots.length);
+  let [l, r, term, unit, entry, worked] = [0, 0, 0, 0, 0, 0];
+  const copyEntries = (part: SealedPostings, at: number): void => {
+    const [from, to] = [part.offsets[at]!, part.offsets[at + 1]!];
+    if (to - from < 16) {
+      for (let i = from; i < to; i++) {
+        slots[entry] = part.slots[i]!;
+        counts[entry++] = part.counts[i]!;
+      }
+    } else {
+      slots.set(part.slots.subarray(from, to), entry);
+      counts.set(part.counts.subarray(from, to), entry);
+      entry += to - from;
+    }
+    worked += to - from + 8;
+  };
+  while (l < leftTerms || r < rightTerms) {
+    const order = l === leftTerms ? 1 : r === rightTerms ? -1 : compareTerms(left, l, right, r);
+    const [named, at] = order <= 0 ? [left, l] : [right, r];
+    for (let i = named.starts[at]!; i < named.starts[at + 1]!; i++) units[unit++] = named.units[i]!;
+    if (order <= 0) copyEntries(left, l++);
+    if (order >= 0) copyEntries(right, r++);
+    starts[++term] = unit;
+    offsets[term] = entry;
+    if (worked < mergedAtOnce) continue;
+    worked = 0;
+    yield;
+  }
+  return trimmed({ units, starts, offsets, slots, counts }, term, unit, entry);
+}
+
+/** Arrays no longer than what they hold, where much would be wasted. */
+function trimmed(postings: SealedPostings, terms: number, units: number, entries: number): SealedPostings {
+  const cut = <T extends Uint16Array | Uint32Array>(array: T, length: number): T =>
+    (length > array.length * 0.95 ? array.subarray(0, length) : array.slice(0, length)) as T;
+  return {
+    units: cut(postings.units, units),
+    starts: cut(postings.starts, terms + 1),
+    offsets: cut(postings.offsets, terms + 1),
+    slots: cut(postings.slots, entries),
+    counts: cut(postings.counts, entries),
+  };
+}
+
+function termAt({ units, starts }: SealedPostings, at: number): string {
+  return String.fromCharCode(...units.subarray(starts[at]!, starts[at + 1]!));
+}
+
+/** The first term that is not before `term`. */
+function lowerBound(postings: SealedPostings, term: string): number {
+  let low = 0;
+  let high = postings.offsets.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compare(postings, middle, term) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function compare({ units, starts }: SealedPostings, at: number, term: string): number {
+  const start = starts[at]!;
+  const length = starts[at + 1]! - start;
+  const shared = Math.min(length, term.length);
+  for (let i = 0; i < shared; i++) {
+    const difference = units[start + i]! - term.charCodeAt(i);
+    if (difference !== 0) return difference;
+  }
+  return length - term.length;
+}
+
+function compareTerms(left: SealedPostings, l: number, right: SealedPostings, r: number): number {
+  const [leftStart, rightStart] = [left.starts[l]!, right.starts[r]!];
+  const [leftLength, rightLength] = [left.starts[l + 1]! - leftStart, right.starts[r + 1]! - rightStart];
+  const shared = Math.min(leftLength, rightLength);
+  for (let i = 0; i < shared; i++) {
+    const difference = left.units[leftStart + i]! - right.units[rightStart + i]!;
+    if (difference !== 0) return difference;
+  }
+  return leftLength - rightLength;
 }

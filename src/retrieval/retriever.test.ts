@@ -115,7 +115,8 @@ function fullScan(store: FakeStore, question: string, limit: number): [string, n
   const scored = documents.map((document) => {
     let keyword = 0;
     const kin = documents.filter(({ memory }) => kindOf(memory.thread) === kindOf(document.memory.thread));
-    const average = kin.reduce((sum, each) => sum + each.terms.length, 0) / kin.length;
+    // Where no memory of the kind has a term, there is nothing to compare a length with.
+    const average = kin.reduce((sum, each) => sum + each.terms.length, 0) / kin.length || 1;
     for (const term of terms) {
       const frequency = documents.filter((each) => each.terms.includes(term)).length;
       const count = document.terms.filter((each) => each === term).length;

@@ -5,7 +5,7 @@ import {
   type Bm25,
   documentFrequency,
   inverseFrequency,
-  lengthNorms,
+  LengthNorms,
 } from "./keyword-scores.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import type { SearchUnit } from "./search-words.ts";
@@ -29,7 +29,7 @@ export function scoreSearch(
   const lastUnit = new Uint8Array(size);
   const beginnings = new Uint8Array(size);
   const beginningCount = units.filter(({ prefix }) => prefix !== undefined).length;
-  const norms = lengthNorms(index, "content", bm25);
+  const norms = new LengthNorms(index, "content", bm25);
   let totalIdf = 0;
   units.forEach((unit, at) => {
     const idfs = unit.keys.map((key) =>
@@ -38,8 +38,9 @@ export function scoreSearch(
     const unitIdf = idfs.length === 0 ? inverseFrequency(index.size, 0) : Math.min(...idfs);
     totalIdf += unitIdf;
     unit.keys.forEach((key, i) => {
-      addTermScores(scores, index, key, idfs[i]!, "content", norms, bm25.k1);
-      for (const { slots, counts, from, to } of index.postings.of(key)) {
+      const lists = index.postings.of(key);
+      addTermScores(scores, lists, idfs[i]!, "content", norms, bm25.k1);
+      for (const { slots, counts, from, to } of lists) {
         for (let entry = from; entry < to; entry++) {
           const slot = slots[entry]!;
           if ((counts[entry]! & 0xff) === 0 || lastUnit[slot] === at + 1) continue;

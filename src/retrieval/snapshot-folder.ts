@@ -1,5 +1,4 @@
 import { createHash, randomUUID } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { ByteSource } from "./index-snapshot.ts";
@@ -13,22 +12,18 @@ export class SnapshotFolder {
   }
 
   /** Calls `use` with the namespace's file; undefined when there is none that can be read. */
-  read<T>(namespace: string, use: (source: ByteSource) => T): T | undefined {
-    let file: number;
+  async read<T>(namespace: string, use: (source: ByteSource) => Promise<T>): Promise<T | undefined> {
     try {
-      file = openSync(this.#file(namespace), "r");
-    } catch {
-      return undefined;
-    }
-    try {
-      return use({
-        size: fstatSync(file).size,
-        read: (into, offset) => {
+      await using file = await open(this.#file(namespace), "r");
+      const { size } = await file.stat();
+      return await use({
+        size,
+        read: async (into, offset) => {
           let filled = 0;
           while (filled < into.length) {
-            const count = readSync(file, into, filled, into.length - filled, offset + filled);
-            if (count === 0) return false;
-            filled += count;
+            const { bytesRead } = await file.read(into, filled, into.length - filled, offset + filled);
+            if (bytesRead === 0) return false;
+            filled += bytesRead;
           }
           return true;
         },
@@ -36,20 +31,18 @@ export class SnapshotFolder {
     } catch (error) {
       if (isSystemError(error)) return undefined;
       throw error;
-    } finally {
-      closeSync(file);
     }
   }
 
   /** Writes a namespace's file anew; readers see the former one or this one, whole. */
-  async write(namespace: string, pieces: Iterable<Uint8Array>): Promise<void> {
+  async write(namespace: string, pieces: AsyncIterable<Uint8Array>): Promise<void> {
     const target = this.#file(namespace);
     const partial = `${target}.${randomUUID()}.partial`;
     await mkdir(this.#path, { recursive: true, mode: 0o700 });
     try {
       const file = await open(partial, "wx", 0o600);
       try {
-        for (const piece of pieces) await file.writeFile(piece);
+        for await (const piece of pieces) await file.writeFile(piece);
       } finally {
         await file.close();
       }

@@ -16,6 +16,39 @@ interface DotKernel {
     count: number,
     scores: number,
   ): void;
+  blockMaxima(scores: number, marks: number, count: number, block: number, maxima: number): void;
+  collectScores(scores: number, marks: number, count: number, least: number, numbers: number): number;
+  rotate(values: number, dimensions: number, signs: number): void;
+  sketchRows(
+    rows: number,
+    dimensions: number,
+    from: number,
+    to: number,
+    signs: number,
+    scratch: number,
+    words: number,
+    sketches: number,
+  ): void;
+  sketchDistances(
+    query: number,
+    sketches: number,
+    words: number,
+    marks: number,
+    count: number,
+    distances: number,
+    histogram: number,
+  ): void;
+  collectNear(distances: number, count: number, greatest: number, numbers: number): number;
+  fineDistances(
+    planes: number,
+    sketches: number,
+    words: number,
+    numbers: number,
+    count: number,
+    distances: number,
+    histogram: number,
+  ): void;
+  keepNear(distances: number, count: number, greatest: number, numbers: number): number;
 }
 
 /** The part of the engine's WebAssembly that is used; the compiler's library for Node has none of it. */
@@ -35,6 +68,15 @@ const maxPages = 65_536;
 /** What the kernel's widening of float16 takes from every value. */
 const queryScale = 2 ** 112;
 const emptyBlock: Block = { offset: 0, bytes: 0 };
+/** Neighbours of which one maximum is kept when the best are looked for. */
+const blockSize = 32;
+/** Rounds of signs and transforms of the kernel's rotation. */
+const rotationRounds = 4;
+/** Words of 64 bits a sketch has at most: 4,096 dimensions after the rotation, enough to tell near from far. */
+const maxSketchWords = 64;
+/** Bits a value of a rotated question keeps, and the levels they make. */
+const queryBits = 4;
+const queryLevels = 2 ** queryBits - 1;
 
 /**
  * The one memory in which the kernel scans vectors, for all namespaces: an engine reserves gigabytes of address space
@@ -48,6 +90,13 @@ export class VectorMemory {
   #query: Block = emptyBlock;
   #scores: Block = emptyBlock;
   #slots: Block = emptyBlock;
+  #marks: Block = emptyBlock;
+  #maxima: Block = emptyBlock;
+  #distances: Block = emptyBlock;
+  #histogram: Block = emptyBlock;
+  #planes: Block = emptyBlock;
+  /** By stride, the signs of the rotation. */
+  readonly #signs = new Map<number, Block>();
 
   constructor() {
     const { Memory, Module, Instance } = Reflect.get(globalThis, "WebAssembly") as WebAssemblyEngine;
@@ -122,6 +171,162 @@ export class VectorMemory {
     return new Float32Array(this.#memory.buffer, this.#scores.offset, count);
   }
 
+  /** A copy of marks for one call, good until the next. */
+  lend(marks: Uint8Array): Block {
+    this.#marks = this.#atLeast(this.#marks, marks.length);
+    this.view(this.#marks).set(marks);
+    return this.#marks;
+  }
+
+  /**
+   * The rows marked 1 that score best, and at least `limit` of them when so many are marked: all that score as well as
+   * the last of these, in order of their numbers.
+   * @param marks A byte for each row.
+   */
+  scanBest(query: Float32Array, rows: Block, marks: Block, count: number, limit: number): ScoredRows {
+    const stride = this.#prepare(query, count);
+    const blocks = Math.ceil(count / blockSize);
+    this.#maxima = this.#atLeast(this.#maxima, blocks * 4);
+    this.#slots = this.#atLeast(this.#slots, count * 4);
+    const kernel = this.#kernel;
+    kernel.dotAll(this.#query.offset, rows.offset, stride, count, this.#scores.offset);
+    let least = Number.NEGATIVE_INFINITY;
+    if (blocks > limit) {
+      // Each maximum is another row's score: as many rows as maxima score at least as well as the last of them.
+      kernel.blockMaxima(this.#scores.offset, marks.offset, count, blockSize, this.#maxima.offset);
+      const maxima = new Float32Array(this.#memory.buffer, this.#maxima.offset, blocks).slice().sort();
+      least = maxima[blocks - limit]!;
+    }
+    const found = kernel.collectScores(this.#scores.offset, marks.offset, count, least, this.#slots.offset);
+    const scores = new Float32Array(this.#memory.buffer, this.#scores.offset, count);
+    const numbers = new Uint32Array(this.#memory.buffer, this.#slots.offset, found).slice();
+    return { numbers, scores: Float32Array.from(numbers, (number) => scores[number]!) };
+  }
+
+  /** Bytes a sketch of a row takes. */
+  sketchBytes(dimensions: number): number {
+    return sketchWords(dimensions) * 8;
+  }
+
+  /** Sketches rows `from` to `to`. */
+  sketch(rows: Block, dimensions: number, from: number, to: number, sketches: Block): void {
+    const stride = strideOf(dimensions);
+    const signs = this.#rotationSigns(stride);
+    this.#query = this.#atLeast(this.#query, stride * 4);
+    this.#kernel.sketchRows(
+      rows.offset,
+      stride,
+      from,
+      to,
+      signs.offset,
+      this.#query.offset,
+      sketchWords(dimensions),
+      sketches.offset,
+    );
+  }
+
+  /**
+   * Numbers of rows whose sketches are nearest to the query: about `wanted` of those marked, or all when there are
+   * fewer. Sketches are compared bit by bit with the query's; the nearest `coarse` once more with four bits of each of
+   * the query's values (after Gao and Long, "RaBitQ", SIGMOD 2024, with a rotation that takes no matrix).
+   */
+  nearestSketches(
+    query: Float32Array,
+    sketches: Block,
+    marks: Block,
+    count: number,
+    coarse: number,
+    wanted: number,
+  ): Uint32Array {
+    const words = sketchWords(query.length);
+    const greatest = words * 64 * queryLevels;
+    this.#distances = this.#atLeast(this.#distances, count * 2);
+    this.#slots = this.#atLeast(this.#slots, count * 4);
+    this.#histogram = this.#atLeast(this.#histogram, (greatest + 1) * 4);
+    this.#planes = this.#atLeast(this.#planes, (queryBits + 1) * words * 8);
+    this.#rotateQuery(query, words);
+    const { buffer } = this.#memory;
+    const kernel = this.#kernel;
+    const [planes, distances, histogram] = [this.#planes, this.#distances, this.#histogram];
+    const signPlane = planes.offset + queryBits * words * 8;
+    const counts = new Uint32Array(buffer, histogram.offset, greatest + 1);
+
+    counts.fill(0, 0, words * 64 + 1);
+    kernel.sketchDistances(
+      signPlane,
+      sketches.offset,
+      words,
+      marks.offset,
+      count,
+      distances.offset,
+      histogram.offset,
+    );
+    const near = kernel.collectNear(
+      distances.offset,
+      count,
+      reach(counts, words * 64, coarse),
+      this.#slots.offset,
+    );
+    const numbers = (size: number) => new Uint32Array(buffer, this.#slots.offset, size).slice();
+    if (near <= wanted) return numbers(near);
+
+    counts.fill(0);
+    kernel.fineDistances(
+      planes.offset,
+      sketches.offset,
+      words,
+      this.#slots.offset,
+      near,
+      distances.offset,
+      histogram.offset,
+    );
+    const last = reach(counts, greatest, wanted);
+    return numbers(kernel.keepNear(distances.offset, near, last, this.#slots.offset));
+  }
+
+  /** The query, turned as sketches were: its values' bits plane by plane, the least first, then its signs. */
+  #rotateQuery(query: Float32Array, words: number): void {
+    const stride = strideOf(query.length);
+    const signs = this.#rotationSigns(stride);
+    this.#query = this.#atLeast(this.#query, stride * 4);
+    const values = new Float32Array(this.#memory.buffer, this.#query.offset, stride).fill(0);
+    values.set(query);
+    this.#kernel.rotate(this.#query.offset, stride, signs.offset);
+    const size = Math.min(stride, words * 64);
+    let greatest = 0;
+    for (let i = 0; i < size; i++) greatest = Math.max(greatest, Math.abs(values[i]!));
+    const planes = new Uint8Array(this.#memory.buffer, this.#planes.offset, (queryBits + 1) * words * 8);
+    planes.fill(0);
+    for (let i = 0; i < size; i++) {
+      const [byte, bit] = [i >> 3, 1 << (i & 7)];
+      // A sketch's bit is 1 where the value is negative; so a level is the greater the more negative a value is.
+      const share = greatest > 0 ? (1 - values[i]! / greatest) / 2 : 0;
+      const level = Math.min(queryLevels, Math.floor(share * (queryLevels + 1)));
+      for (let plane = 0; plane < queryBits; plane++) {
+        if ((level >> plane) & 1) planes[plane * words * 8 + byte]! |= bit;
+      }
+      if (values[i]! < 0 || Object.is(values[i], -0)) planes[queryBits * words * 8 + byte]! |= bit;
+    }
+  }
+
+  /** The same for the same dimensions, always: sketches are kept on disk. */
+  #rotationSigns(stride: number): Block {
+    const known = this.#signs.get(stride);
+    if (known) return known;
+    const signs = this.allocate(rotationRounds * stride * 4);
+    const values = new Float32Array(this.#memory.buffer, signs.offset, rotationRounds * stride);
+    let state = 0x9e3779b9;
+    for (let i = 0; i < values.length; i++) {
+      // Marsaglia's xorshift32.
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      values[i] = state & 0x10000 ? -1 : 1;
+    }
+    this.#signs.set(stride, signs);
+    return signs;
+  }
+
   #prepare(query: Float32Array, count: number): number {
     const stride = strideOf(query.length);
     this.#query = this.#atLeast(this.#query, stride * 4);
@@ -143,6 +348,23 @@ export class VectorMemory {
     this.#memory.grow(pages);
     this.release({ offset: former, bytes: pages * pageBytes });
   }
+}
+
+/** Rows by their numbers, with their scores. */
+export interface ScoredRows {
+  readonly numbers: Uint32Array;
+  readonly scores: Float32Array;
+}
+
+/** The least distance within which there are `wanted`. */
+function reach(counts: Uint32Array, greatest: number, wanted: number): number {
+  let distance = 0;
+  for (let sum = counts[0]!; sum < wanted && distance < greatest; ) sum += counts[++distance]!;
+  return distance;
+}
+
+function sketchWords(dimensions: number): number {
+  return Math.min(maxSketchWords, Math.ceil(strideOf(dimensions) / 64));
 }
 
 /** Values a row takes: dimensions filled up to a multiple of eight with zeros. */

@@ -8,7 +8,6 @@ import { matchedShare, matchTerms, type TermMatches } from "./match-terms.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import { planQuery, type QueryPlan } from "./plan-query.ts";
 import type { Candidate } from "./rank-memories.ts";
-import type { VectorMemory } from "./vector-memory.ts";
 
 /** A question as it is asked of an index. */
 export interface Question {
@@ -23,7 +22,6 @@ export interface Question {
 /** How candidates are weighed. */
 export interface Weighing {
   readonly analyzer: Analyzer;
-  readonly memory: VectorMemory;
   readonly ranking: RankingOptions;
   readonly selection: {
     /** Rows that pass the call's filter; absent: all. */
@@ -50,14 +48,14 @@ export interface Weighed {
 
 /** Plans, finds and fuses, in one step that nothing interrupts: the index may change as soon as others run. */
 export function weighCandidates(index: NamespaceIndex, question: Question, weighing: Weighing): Weighed {
-  const { analyzer, memory, ranking, limit, minScore, explain } = weighing;
+  const { analyzer, ranking, limit, minScore, explain } = weighing;
   const plan = planQuery(question.text, analyzer, index, ranking.maxTerms);
   const selection = selectSlots(index, weighing.selection.allowedRows, weighing.selection.hidden);
   const signals: Signal[] = [];
   const alone = question.mode !== "hybrid";
   if (question.vector && question.mode !== "keyword") {
     const weight = alone ? 1 : ranking.vectorWeight * (1 - question.unknownShare);
-    signals.push(vectorSignal(index, memory, question.vector, selection, weight));
+    signals.push(vectorSignal(index, question.vector, selection, weight));
   }
   if (question.mode !== "vector") {
     signals.push(keywordSignal(index, plan, ranking, selection, alone ? 1 : ranking.keywordWeight));

@@ -1,5 +1,5 @@
-// Dot products of one float32 query with rows of float16, four lanes at a time. AssemblyScript, compiled by
-// scripts/compile-kernel.ts.
+// Dot products of one float32 query with rows of float16, four lanes at a time; selection of the best; sketches.
+// AssemblyScript, compiled by scripts/compile-kernel.ts.
 //
 // A half's exponent and mantissa, moved to a float's place, read as the value times 2^-112, subnormals included; the
 // caller multiplies the query by 2^112 instead. Infinity and NaN do not occur: rows are unit vectors.
@@ -55,4 +55,211 @@ export function dotSome(
     const slot = <usize>load<u32>(slots + (i << 2));
     store<f32>(scores + (i << 2), dot(query, rows + slot * stride, dimensions));
   }
+}
+
+/** For each `block` neighbours, the greatest score among those whose mark is 1; negative infinity where there is none. */
+export function blockMaxima(scores: usize, marks: usize, count: usize, block: usize, maxima: usize): void {
+  for (let start: usize = 0; start < count; start += block, maxima += 4) {
+    const end = min(count, start + block);
+    let greatest: f32 = -Infinity;
+    for (let i = start; i < end; i++) {
+      const score = load<f32>(scores + (i << 2));
+      if (load<u8>(marks + i) == 1 && score > greatest) greatest = score;
+    }
+    store<f32>(maxima, greatest);
+  }
+}
+
+/** Writes the numbers, ascending, of scores of at least `least` whose mark is 1; returns how many. */
+export function collectScores(scores: usize, marks: usize, count: usize, least: f32, numbers: usize): usize {
+  let found: usize = 0;
+  for (let i: usize = 0; i < count; i++) {
+    if (load<f32>(scores + (i << 2)) >= least && load<u8>(marks + i) == 1) {
+      store<u32>(numbers + (found++ << 2), <u32>i);
+    }
+  }
+  return found;
+}
+
+/** The Walsh-Hadamard transform of `length` (a power of two, 8 or more) values in place, not scaled. */
+function transform(values: usize, length: usize): void {
+  const end = values + (length << 2);
+  for (let half: usize = 1; half < 4; half <<= 1) {
+    for (let at = values; at < end; at += half << 3) {
+      for (let i: usize = 0; i < half; i++) {
+        const left = at + (i << 2);
+        const right = left + (half << 2);
+        const a = load<f32>(left);
+        const b = load<f32>(right);
+        store<f32>(left, a + b);
+        store<f32>(right, a - b);
+      }
+    }
+  }
+  for (let half: usize = 16; half < length << 2; half <<= 1) {
+    for (let at = values; at < end; at += half << 1) {
+      for (let left = at; left < at + half; left += 16) {
+        const a = v128.load(left);
+        const b = v128.load(left + half);
+        v128.store(left, f32x4.add(a, b));
+        v128.store(left + half, f32x4.sub(a, b));
+      }
+    }
+  }
+}
+
+/**
+ * Turns a vector by a fixed, random-looking rotation, not scaled: four times random signs, then a Hadamard transform of
+ * its greatest power of two of leading values and, the next time, of trailing ones.
+ */
+export function rotate(values: usize, dimensions: usize, signs: usize): void {
+  let window: usize = 8;
+  while (window << 1 <= dimensions) window <<= 1;
+  for (let round: usize = 0; round < 4; round++) {
+    for (let i: usize = 0; i < dimensions; i += 4, signs += 16) {
+      const at = values + (i << 2);
+      v128.store(at, f32x4.mul(v128.load(at), v128.load(signs)));
+    }
+    transform(values + (round & 1 ? (dimensions - window) << 2 : 0), window);
+  }
+}
+
+/** Sketches rows `from` to `to`: the signs of a rotated row, in `words` words of 64 bits. */
+export function sketchRows(
+  rows: usize,
+  dimensions: usize,
+  from: usize,
+  to: usize,
+  signs: usize,
+  scratch: usize,
+  words: usize,
+  sketches: usize,
+): void {
+  for (let row = from; row < to; row++) {
+    const source = rows + row * (dimensions << 1);
+    for (let i: usize = 0; i < dimensions; i += 4) {
+      v128.store(scratch + (i << 2), widened(v128.load16x4_s(source + (i << 1))));
+    }
+    // Only signs matter: what widening takes from every value needs not be given back, but must not be lost as too small.
+    for (let i: usize = 0; i < dimensions; i += 4) {
+      const at = scratch + (i << 2);
+      v128.store(at, f32x4.mul(v128.load(at), f32x4.splat(reinterpret<f32>(0x77800000))));
+    }
+    rotate(scratch, dimensions, signs);
+    const target = sketches + row * (words << 3);
+    for (let word: usize = 0; word < words; word++) {
+      let bits: u64 = 0;
+      const start = word << 6;
+      const end = min(dimensions, start + 64);
+      for (let i = start; i < end; i += 4) {
+        // The lanes' sign bits.
+        bits |= (<u64>i32x4.bitmask(v128.load(scratch + (i << 2)))) << (i - start);
+      }
+      store<u64>(target + (word << 3), bits);
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function differing(query: u64, sketch: usize): u32 {
+  return <u32>popcnt<u64>(load<u64>(sketch) ^ query);
+}
+
+// @ts-ignore: decorator
+@inline
+function note(distance: u32, mark: u8, at: usize, histogram: usize): void {
+  if (mark != 1) distance = 65535;
+  else {
+    const bucket = histogram + (distance << 2);
+    store<u32>(bucket, load<u32>(bucket) + 1);
+  }
+  store<u16>(at, <u16>distance);
+}
+
+/**
+ * Bits in which each row's sketch differs from the query's; 65,535 for a row whose mark is not 1. Counts in `histogram`
+ * (uint32) how many of the others have each distance.
+ */
+export function sketchDistances(
+  query: usize,
+  sketches: usize,
+  words: usize,
+  marks: usize,
+  count: usize,
+  distances: usize,
+  histogram: usize,
+): void {
+  if (words == 4) {
+    const a = load<u64>(query);
+    const b = load<u64>(query, 8);
+    const c = load<u64>(query, 16);
+    const d = load<u64>(query, 24);
+    for (let row: usize = 0; row < count; row++) {
+      const sketch = sketches + (row << 5);
+      const distance =
+        differing(a, sketch) + differing(b, sketch + 8) + (differing(c, sketch + 16) + differing(d, sketch + 24));
+      note(distance, load<u8>(marks + row), distances + (row << 1), histogram);
+    }
+    return;
+  }
+  let sketch = sketches;
+  for (let row: usize = 0; row < count; row++) {
+    let distance: u32 = 0;
+    for (let word: usize = 0; word < words; word++, sketch += 8) {
+      distance += differing(load<u64>(query + (word << 3)), sketch);
+    }
+    note(distance, load<u8>(marks + row), distances + (row << 1), histogram);
+  }
+}
+
+/** Writes the numbers, ascending, of distances of at most `greatest`; returns how many. */
+export function collectNear(distances: usize, count: usize, greatest: u32, numbers: usize): usize {
+  let found: usize = 0;
+  for (let i: usize = 0; i < count; i++) {
+    if (<u32>load<u16>(distances + (i << 1)) <= greatest) store<u32>(numbers + (found++ << 2), <u32>i);
+  }
+  return found;
+}
+
+/**
+ * Distances of the sketches of these rows to a query of four bits a value: planes of the bits, the least first, each
+ * weighing twice the one before. Counted in `histogram` as above.
+ */
+export function fineDistances(
+  planes: usize,
+  sketches: usize,
+  words: usize,
+  numbers: usize,
+  count: usize,
+  distances: usize,
+  histogram: usize,
+): void {
+  const plane = words << 3;
+  for (let i: usize = 0; i < count; i++) {
+    const sketch = sketches + <usize>load<u32>(numbers + (i << 2)) * plane;
+    let distance: u32 = 0;
+    for (let word: usize = 0; word < plane; word += 8) {
+      const bits = load<u64>(sketch + word);
+      const at = planes + word;
+      distance +=
+        <u32>popcnt<u64>(bits ^ load<u64>(at)) +
+        (<u32>popcnt<u64>(bits ^ load<u64>(at + plane)) << 1) +
+        (<u32>popcnt<u64>(bits ^ load<u64>(at + 2 * plane)) << 2) +
+        (<u32>popcnt<u64>(bits ^ load<u64>(at + 3 * plane)) << 3);
+    }
+    store<u16>(distances + (i << 1), <u16>distance);
+    const bucket = histogram + (distance << 2);
+    store<u32>(bucket, load<u32>(bucket) + 1);
+  }
+}
+
+/** Keeps, of `count` numbers with their distances, those of at most `greatest`, in place; returns how many. */
+export function keepNear(distances: usize, count: usize, greatest: u32, numbers: usize): usize {
+  let kept: usize = 0;
+  for (let i: usize = 0; i < count; i++) {
+    if (<u32>load<u16>(distances + (i << 1)) > greatest) continue;
+    store<u32>(numbers + (kept++ << 2), load<u32>(numbers + (i << 2)));
+  }
+  return kept;
 }

@@ -1,0 +1,195 @@
+import type { ScoredSlots } from "./best-slots.ts";
+import { bestSlots } from "./best-slots.ts";
+import { type Bm25, LengthNorms } from "./keyword-scores.ts";
+import type { NamespaceIndex } from "./namespace-index.ts";
+import { findSlot, type PostingList } from "./postings.ts";
+
+/** A term with where it stands and how much it can add at most. */
+interface SearchTerm {
+  readonly lists: readonly PostingList[];
+  readonly size: number;
+  /** idf (k1 + 1). */
+  readonly scale: number;
+  readonly most: number;
+}
+
+/** Postings up to which the most that a term adds is not looked for: adding them all costs no more. */
+const shortList = 512;
+/** What rounding may take from a sum of bounds. */
+const slack = 1 + 1e-9;
+
+/**
+ * BM25 over content and context with the statistics of the whole namespace. Terms are read from the rarest on; once
+ * what is left cannot lift a memory among the best, only those already met are looked up in it (Turtle and Flood,
+ * "Query Evaluation: Strategies and Optimizations", 1995, MaxScore). The best are those of a full scan, to the bit.
+ */
+export class KeywordSearch {
+  readonly #index: NamespaceIndex;
+  readonly #terms: readonly SearchTerm[];
+  readonly #norms: LengthNorms;
+
+  /** @param terms Rarest first; their scores are added in this order. */
+  constructor(
+    index: NamespaceIndex,
+    terms: readonly { readonly term: string; readonly idf: number }[],
+    bm25: Bm25,
+  ) {
+    this.#index = index;
+    const norms = new LengthNorms(index, "all", bm25);
+    this.#norms = norms;
+    this.#terms = terms.map(({ term, idf }) => {
+      const lists = index.postings.of(term);
+      const scale = idf * (bm25.k1 + 1);
+      let size = 0;
+      let greatest = 0;
+      for (const list of lists) {
+        const { from, to } = list;
+        size += to - from;
+        const share = to - from <= shortList ? 1 : greatestShare(list, norms);
+        greatest = Math.max(greatest, share);
+      }
+      return { lists, size, scale, most: scale * greatest };
+    });
+  }
+
+  /** The best slots whose mask is 1, best first; ties by the newer row. */
+  best(limit: number, mask: Uint8Array): ScoredSlots {
+    const scores = this.#index.accumulators();
+    const touched: number[] = [];
+    try {
+      const kept = this.#gather(scores, touched, limit, mask);
+      const slots = Uint32Array.from(kept);
+      const found = Float64Array.from(slots, (slot) => scores[slot]!);
+      return bestSlots({ scores: found, slots, mask, above: 0 }, limit, this.#index.columns.arrays.rows);
+    } finally {
+      for (let i = 0; i < touched.length; i++) scores[touched[i]!] = 0;
+    }
+  }
+
+  /** Exact scores of these slots, in their order. */
+  scoresOf(slots: Uint32Array): Float64Array {
+    const scores = new Float64Array(slots.length);
+    for (const { lists, scale } of this.#terms) {
+      for (let i = 0; i < slots.length; i++) {
+        const count = countIn(lists, slots[i]!);
+        if (count > 0) scores[i]! += (scale * count) / (count + this.#norms.of(slots[i]!));
+      }
+    }
+    return scores;
+  }
+
+  /** Adds up scores; returns slots among which the best are, their sums complete. */
+  #gather(scores: Float64Array, touched: number[], limit: number, mask: Uint8Array): number[] {
+    const terms = this.#terms;
+    const left = new Float64Array(terms.length + 1);
+    for (let at = terms.length - 1; at >= 0; at--) left[at] = left[at + 1]! + terms[at]!.most * slack;
+    let least = 0;
+    let at = 0;
+    for (; at < terms.length; at++) {
+      // Looking for the least of the best costs about as much as adding a quarter as many postings.
+      if (touched.length >= limit && terms[at]!.size * 4 > touched.length) {
+        least = leastOfBest(scores, touched, limit);
+        if (left[at]! < least) break;
+      }
+      this.#addAll(terms[at]!, scores, touched, mask);
+    }
+    if (at === terms.length) return touched;
+    let kept = touched.filter((slot) => scores[slot]! + left[at]! >= least).sort((a, b) => a - b);
+    for (; at < terms.length; at++) {
+      this.#addTo(kept, terms[at]!, scores);
+      least = leastOfBest(scores, kept, limit);
+      const rest = left[at + 1]!;
+      kept = kept.filter((slot) => scores[slot]! + rest >= least);
+    }
+    return kept;
+  }
+
+  #addAll({ lists, scale }: SearchTerm, scores: Float64Array, touched: number[], mask: Uint8Array): void {
+    const norms = this.#norms;
+    for (const { slots, counts, from, to } of lists) {
+      for (let i = from; i < to; i++) {
+        const slot = slots[i]!;
+        if (mask[slot] !== 1) continue;
+        const packed = counts[i]!;
+        const count = (packed & 0xff) + (packed >> 8);
+        const before = scores[slot]!;
+        if (before === 0) touched.push(slot);
+        scores[slot] = before + (scale * count) / (count + norms.of(slot));
+      }
+    }
+  }
+
+  /** @param slots Ascending. */
+  #addTo(slots: readonly number[], { lists, scale }: SearchTerm, scores: Float64Array): void {
+    const norms = this.#norms;
+    for (const list of lists) {
+      let { from } = list;
+      for (let i = 0; i < slots.length && from < list.to; i++) {
+        const slot = slots[i]!;
+        from = findSlot(list.slots, slot, from, list.to);
+        if (from >= list.to || list.slots[from] !== slot) continue;
+        const packed = list.counts[from]!;
+        const count = (packed & 0xff) + (packed >> 8);
+        scores[slot]! += (scale * count) / (count + norms.of(slot));
+      }
+    }
+  }
+}
+
+/** The greatest count / (count + norm) in a list, or a little more; looked for once and kept with the list's part. */
+function greatestShare(list: PostingList, norms: LengthNorms): number {
+  const { slots, counts, from, to } = list;
+  const known = list.part?.shares.get(from);
+  if (known) {
+    // Averages moved since: norms may have shrunk by as much as the averages have grown.
+    let grown = 1;
+    norms.averages.forEach((average, kind) => {
+      grown = Math.max(grown, average / known.averages[kind]!);
+    });
+    const { k1, b } = norms.bm25;
+    if (known.bm25.k1 === k1 && known.bm25.b === b && grown < 1.1) return Math.min(1, known.share * grown);
+  }
+  let share = 0;
+  for (let i = from; i < to; i++) {
+    const packed = counts[i]!;
+    const count = (packed & 0xff) + (packed >> 8);
+    share = Math.max(share, count / (count + norms.of(slots[i]!)));
+  }
+  list.part?.shares.set(from, { share, averages: norms.averages, bm25: norms.bm25 });
+  return share;
+}
+
+function countIn(lists: readonly PostingList[], slot: number): number {
+  for (const { slots, counts, from, to } of lists) {
+    const at = findSlot(slots, slot, from, to);
+    if (at < to && slots[at] === slot) return (counts[at]! & 0xff) + (counts[at]! >> 8);
+  }
+  return 0;
+}
+
+/** The `limit`-th greatest score among the slots; 0 when there are fewer. */
+function leastOfBest(scores: Float64Array, slots: readonly number[], limit: number): number {
+  if (slots.length < limit) return 0;
+  const values = new Float64Array(slots.length);
+  for (let i = 0; i < values.length; i++) values[i] = scores[slots[i]!]!;
+  // Quickselect, descending (Hoare, "Find", 1961).
+  let low = 0;
+  let high = values.length - 1;
+  const wanted = limit - 1;
+  while (low < high) {
+    const pivot = values[(low + high) >> 1]!;
+    let [left, right] = [low, high];
+    while (left <= right) {
+      while (values[left]! > pivot) left++;
+      while (values[right]! < pivot) right--;
+      if (left > right) break;
+      const value = values[left]!;
+      values[left++] = values[right]!;
+      values[right--] = value;
+    }
+    if (wanted <= right) high = right;
+    else if (wanted >= left) low = left;
+    else break;
+  }
+  return values[wanted]!;
+}
