@@ -7,6 +7,9 @@ export interface PieceVectors {
   readonly dimensions: number;
   /** Ids of a text's pieces, in order; the caller owns them. */
   piecesOf(text: string): Int32Array;
-  /** `Float32Array[dimensions]` of unit length; null for a piece that says nothing, the unknown one among them. */
-  unitRow(piece: number): Float32Array | null;
+  /**
+   * Writes the leading values of a piece's row, at most as many as it has, brought to unit length; false, and nothing
+   * written, for a piece that says nothing, the unknown one among them.
+   */
+  leadingRow(piece: number, into: Float32Array): boolean;
 }

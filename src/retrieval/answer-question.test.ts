@@ -35,11 +35,11 @@ const kin: PieceVectors = {
         return piece < 0 ? [] : [piece];
       }),
     ),
-  unitRow(piece) {
-    const row = new Float32Array(8);
-    row[piece - (piece % 2)] = 0.9;
-    row[piece] = piece % 2 === 0 ? 1 : Math.sqrt(1 - 0.81);
-    return row;
+  leadingRow(piece, into) {
+    into.fill(0);
+    into[piece - (piece % 2)] = 0.9;
+    into[piece] = piece % 2 === 0 ? 1 : Math.sqrt(1 - 0.81);
+    return true;
   },
 };
 

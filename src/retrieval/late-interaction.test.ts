@@ -13,11 +13,12 @@ const letters: PieceVectors = {
   size: 26,
   dimensions,
   piecesOf: (text) => Int32Array.from(text.match(/[a-z]/g) ?? [], (letter) => letter.charCodeAt(0) - 97),
-  unitRow(piece) {
-    if (piece === 25) return null;
-    const row = Float32Array.from({ length: dimensions }, (_, at) => Math.sin((piece + 1) * (at + 2)));
+  leadingRow(piece, into) {
+    if (piece === 25) return false;
+    const row = Float32Array.from(into, (_, at) => Math.sin((piece + 1) * (at + 2)));
     const length = Math.hypot(...row);
-    return row.map((value) => value / length);
+    into.set(row.map((value) => value / length));
+    return true;
   },
 };
 
@@ -26,9 +27,8 @@ function setUp(leading = dimensions): LateInteraction {
 }
 
 function leadingRow(piece: number, leading: number): Float32Array | undefined {
-  const row = letters.unitRow(piece)?.subarray(0, leading);
-  const length = row ? Math.hypot(...row) : 0;
-  return row?.map((value) => value / length);
+  const row = new Float32Array(leading);
+  return letters.leadingRow(piece, row) ? row : undefined;
 }
 
 /** The formula as it is written, for letters that are no stop words. */

@@ -27,8 +27,9 @@ export class LateInteraction {
   readonly #memory: VectorMemory;
   readonly #dimensions: number;
   readonly #rows: Block;
-  /** The row under way, filled up with zeros. */
-  readonly #row: Float16Array<ArrayBuffer>;
+  /** The row under way, and the same as it stands in the memory, filled up with zeros. */
+  readonly #row: Float32Array;
+  readonly #halves: Float16Array<ArrayBuffer>;
   /** By piece: 0 not looked up yet, 1 its row is there, 2 it says nothing. */
   readonly #states: Uint8Array;
   /** By piece, its place among the pieces of the comparison under way; -1 outside of one. */
@@ -43,7 +44,8 @@ export class LateInteraction {
     this.#memory = memory;
     this.#dimensions = Math.min(dimensions, table.dimensions);
     this.#rows = memory.allocate(table.size * strideOf(this.#dimensions) * 2);
-    this.#row = new Float16Array(strideOf(this.#dimensions));
+    this.#row = new Float32Array(this.#dimensions);
+    this.#halves = new Float16Array(strideOf(this.#dimensions));
     this.#states = new Uint8Array(table.size);
     this.#places = new Int32Array(table.size).fill(-1);
     this.#known = new LRUCache({
@@ -146,16 +148,12 @@ export class LateInteraction {
   #hasRow(piece: number): boolean {
     const state = this.#states[piece]!;
     if (state !== 0) return state === 1;
-    const row = this.#table.unitRow(piece);
-    let squares = 0;
-    for (let i = 0; row && i < this.#dimensions; i++) squares += row[i]! * row[i]!;
-    if (!(row && squares > 0)) {
+    if (!this.#table.leadingRow(piece, this.#row)) {
       this.#states[piece] = 2;
       return false;
     }
-    const factor = 1 / Math.sqrt(squares);
-    for (let i = 0; i < this.#dimensions; i++) this.#row[i] = row[i]! * factor;
-    this.#memory.view(this.#rows).set(new Uint8Array(this.#row.buffer), piece * this.#row.byteLength);
+    this.#halves.set(this.#row);
+    this.#memory.view(this.#rows).set(new Uint8Array(this.#halves.buffer), piece * this.#halves.byteLength);
     this.#states[piece] = 1;
     return true;
   }

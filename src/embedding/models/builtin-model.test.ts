@@ -110,8 +110,14 @@ test("the vector of a text is the direction of the sum of its pieces' weights", 
 
 test("a piece's row has unit length, the unknown piece's none", () => {
   const [tea] = model.tokenizer.encode("tea");
-  assert.deepEqual(model.table.unitRow(tea!), model.doEmbed(["tea"]).vectors[0]);
-  assert.equal(model.table.unitRow(model.tokenizer.unknownId), null);
+  const row = new Float32Array(model.dimensions);
+  assert.equal(model.pieces.leadingRow(tea!, row), true);
+  assert.ok(Math.abs(cosine(row, model.doEmbed(["tea"]).vectors[0]) - 1) < 1e-6);
+  const leading = new Float32Array(64);
+  assert.equal(model.pieces.leadingRow(tea!, leading), true);
+  assert.ok(Math.abs(Math.hypot(...leading) - 1) < 1e-6);
+  assert.ok(leading.every((value, at) => Math.sign(value) === Math.sign(row[at]!)));
+  assert.equal(model.pieces.leadingRow(model.tokenizer.unknownId, leading), false);
 });
 
 test("the id names the weights", async () => {

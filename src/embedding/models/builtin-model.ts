@@ -65,7 +65,7 @@ export class BuiltinModel implements EmbeddingModel {
       size: this.table.size,
       dimensions: this.dimensions,
       piecesOf: (text) => this.tokenizer.encode(text),
-      unitRow: (piece) => this.table.unitRow(piece),
+      leadingRow: (piece, into) => this.table.leadingRow(piece, into),
     };
   }
 

@@ -76,8 +76,17 @@ export class StaticTable {
     return unit;
   }
 
-  /** Direction of one piece's row, `Float32Array[dimensions]` of unit length; null for a row of zeros. */
-  unitRow(piece: number): Float32Array | null {
-    return this.direction([piece]);
+  /** Writes the leading values of one piece's row, brought to unit length; false when they are all zeros. */
+  leadingRow(piece: number, into: Float32Array): boolean {
+    const rows = this.#rows;
+    const from = piece * this.dimensions;
+    const length = Math.min(into.length, this.dimensions);
+    let squares = 0;
+    for (let d = 0; d < length; d++) squares += rows[from + d]! * rows[from + d]!;
+    if (squares === 0) return false;
+    // The row's scale falls out.
+    const factor = 1 / Math.sqrt(squares);
+    for (let d = 0; d < length; d++) into[d] = rows[from + d]! * factor;
+    return true;
   }
 }
