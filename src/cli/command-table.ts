@@ -147,6 +147,12 @@ export const commandTable: readonly CommandRow[] = [
     load: () => import("./commands/doctor.ts"),
   },
   {
+    name: "bench",
+    group: setUp,
+    summary: "measure storing and recalling on this machine",
+    load: () => import("./commands/bench.ts"),
+  },
+  {
     name: "completion",
     group: setUp,
     summary: "print a shell's completion script",

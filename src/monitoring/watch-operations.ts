@@ -19,7 +19,8 @@ export interface OperationListener {
  * @returns The function that ends it.
  */
 export function onOperations(listener: OperationListener): () => void {
-  const ended = (event: unknown): void => listener.onOperation(event as OperationEvent);
+  // Bound, not wrapped: a call less for each operation.
+  const ended = listener.onOperation.bind(listener) as (event: unknown) => void;
   const staged = (event: unknown): void => listener.onStage?.(event as StageEvent);
   const channels = operationNames.map((name) => tracingChannel(operationChannelName(name)).asyncEnd);
   for (const channel of channels) channel.subscribe(ended);

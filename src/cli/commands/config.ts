@@ -59,7 +59,7 @@ async function show({ origin, changed }: ShowFlags, session: Session): Promise<v
   const shown = layers.settings.filter((each) => changed !== true || each.origin !== "default");
   const values = shown.map(({ setting, value, origin: from }) => [
     setting.key,
-    { value: value ?? null, origin: from },
+    { ...(value !== undefined && { value }), origin: from },
   ]);
   output.result(
     { files: layers.files, database: config.database, settings: Object.fromEntries(values) },
