@@ -63,3 +63,12 @@ test("the same text gives the same terms after many others", () => {
   for (let i = 0; i < 50_000; i++) fresh.terms(`word${i}`);
   assert.deepEqual(fresh.terms("Remarkable constellations of parseHTTPHeader"), before);
 });
+
+test("a text of ASCII alone has the terms it has beside other letters", () => {
+  const ascii = fc.string({ unit: "binary-ascii", maxLength: 60 });
+  fc.assert(
+    fc.property(ascii, (text) => {
+      assert.deepEqual(terms(`${text} ж`), [...terms(text), ...terms("ж")]);
+    }),
+  );
+});

@@ -29,6 +29,10 @@ const cacheSize = 20_000;
 /** Words, and words joined as identifiers, versions, paths and contractions are. */
 const tokenPattern = /[\p{L}\p{M}\p{N}]+(?:(?:[._:\-@'’]|::|__)[\p{L}\p{M}\p{N}]+)*/gu;
 const wordPattern = /[\p{L}\p{M}\p{N}]+/gu;
+/** The same for ASCII: the engine makes them in a tenth of the time, and they run faster. */
+const asciiTokenPattern = /[A-Za-z0-9]+(?:(?:[._:\-@']|::|__)[A-Za-z0-9]+)*/g;
+const asciiWordPattern = /[A-Za-z0-9]+/g;
+const asciiHumps = /(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/;
 /** Scripts that put no spaces between words, in runs. */
 const unspaced =
   /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmr}\p{sc=Mymr}ー々]+|[^\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmr}\p{sc=Mymr}ー々]+/gu;
@@ -47,8 +51,7 @@ const contraction = /^(?:s|t|re|ve|ll|d|m)$/i;
 export function createAnalyzer(): Analyzer {
   const pieces = new TokenPieces();
   const visit: Analyzer["visit"] = (text, callback) => {
-    tokenPattern.lastIndex = 0;
-    for (const match of text.matchAll(tokenPattern)) {
+    for (const match of text.matchAll(ascii.test(text) ? asciiTokenPattern : tokenPattern)) {
       const at = match.index;
       for (const piece of pieces.of(match[0])) {
         callback(piece.term, piece.stop, at + piece.start, at + piece.end);
@@ -92,7 +95,7 @@ class TokenPieces {
 
   #split(token: string): readonly Piece[] {
     if (plainWord.test(token)) return [this.#word(token, token, 0, token.length)];
-    const parts = [...token.matchAll(wordPattern)];
+    const parts = [...token.matchAll(ascii.test(token) ? asciiWordPattern : wordPattern)];
     let end = token.length;
     const last = parts.at(-1)!;
     if (parts.length > 1 && /['’]/.test(token[last.index - 1]!) && contraction.test(last[0])) {
@@ -120,7 +123,7 @@ class TokenPieces {
 
   #spaced(word: string, start: number, pieces: Piece[]): void {
     pieces.push(this.#word(word, fold(word), start, start + word.length));
-    const parts = word.split(humps);
+    const parts = word.split(ascii.test(word) ? asciiHumps : humps);
     if (parts.length < 2) return;
     let at = start;
     for (const part of parts) {

@@ -52,6 +52,8 @@ const trailerBytes = 4;
 const postingNames = ["units", "starts", "offsets", "slots", "counts"] as const;
 /** Bytes checked, copied or written before others run: well under a millisecond. */
 const sliceBytes = 1 << 20;
+/** Slices read at once, by as many threads. */
+const readAhead = 4;
 
 /**
  * An index as bytes: a prologue, a header in JSON, arrays to be viewed in place, sketches, vectors, a checksum. Lent
@@ -159,15 +161,12 @@ async function readParts(
   }
 
   const arrays = new Map<string, SectionArray>();
-  for (const { name, type, length } of header.sections) {
-    const Type = arrayTypes[type];
-    const bytes = new Uint8Array(aligned(length * Type.BYTES_PER_ELEMENT));
-    await reader.fill(bytes);
-    arrays.set(name, new Type(bytes.buffer, 0, length));
+  for (const group of Object.values(Object.groupBy(header.sections, ({ name }) => groupOf(name)))) {
+    await readArrays(reader, group!, arrays);
   }
   const columns = Object.fromEntries(columnNames.map((name) => [name, arrays.get(name)!]));
   const live = arrays.get("live") as Uint8Array;
-  const slice = new Uint8Array(sliceBytes);
+  const slice = new Uint8Array(Math.min(readAhead * sliceBytes, aligned(header.slots * vectors.rowBytes)));
   for (const [from, to] of slices(header.sketched, vectors.sketchBytes)) {
     const bytes = slice.subarray(0, aligned((to - from) * vectors.sketchBytes));
     await reader.fill(bytes);
@@ -175,7 +174,7 @@ async function readParts(
   }
   const states = arrays.get("vectors")!;
   vectors.reserve(header.slots);
-  for (const [from, to] of slices(header.slots, vectors.rowBytes)) {
+  for (const [from, to] of slices(header.slots, vectors.rowBytes, readAhead)) {
     const rows = slice.subarray(0, (to - from) * vectors.rowBytes);
     await reader.fill(rows);
     const marks = live.slice(from, to);
@@ -202,10 +201,30 @@ async function readParts(
   };
 }
 
+/** Sections of one group are kept in one buffer: all columns, each part of the postings. */
+function groupOf(name: string): string {
+  return name.startsWith("postings.") ? name.slice(0, name.lastIndexOf(".")) : "columns";
+}
+
+async function readArrays(
+  reader: CheckedReader,
+  sections: Header["sections"],
+  arrays: Map<string, SectionArray>,
+): Promise<void> {
+  const sizes = sections.map(({ type, length }) => aligned(length * arrayTypes[type].BYTES_PER_ELEMENT));
+  const bytes = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0));
+  await reader.fill(bytes);
+  let at = 0;
+  sections.forEach(({ name, type, length }, index) => {
+    arrays.set(name, new arrayTypes[type](bytes.buffer, at, length));
+    at += sizes[index]!;
+  });
+}
+
 /** The source ended too early. */
 class TornSource extends Error {}
 
-/** Reads a source from its start on and sums up what it read; the next slice is under way while one is summed. */
+/** Reads a source from its start on and sums up what it read; the next slices are under way while one is summed. */
 class CheckedReader {
   readonly #source: ByteSource;
   #at = 0;
@@ -217,16 +236,18 @@ class CheckedReader {
 
   async fill(into: Uint8Array): Promise<void> {
     const read = (from: number): Promise<boolean> => {
-      const slice = into.subarray(from, from + sliceBytes);
-      const reading = this.#source.read(slice, this.#at + from);
+      const reading = this.#source.read(into.subarray(from, from + sliceBytes), this.#at + from);
       reading.catch(() => {});
       return reading;
     };
-    if (into.length === 0) return;
-    let next = read(0);
-    for (let from = 0; from < into.length; from += sliceBytes) {
-      if (!(await next)) throw new TornSource();
-      if (from + sliceBytes < into.length) next = read(from + sliceBytes);
+    const starts = Array.from({ length: Math.ceil(into.length / sliceBytes) }, (_, i) => i * sliceBytes);
+    const ahead = starts.slice(0, readAhead).map(read);
+    for (const [at, from] of starts.entries()) {
+      if (!(await ahead[at]!)) {
+        await Promise.allSettled(ahead);
+        throw new TornSource();
+      }
+      if (at + readAhead < starts.length) ahead.push(read(starts[at + readAhead]!));
       this.#checksum = crc32(into.subarray(from, from + sliceBytes), this.#checksum);
     }
     this.#at += into.length;
@@ -242,8 +263,8 @@ class CheckedReader {
 }
 
 /** Runs of so many things of a size that each is at most a slice. */
-function* slices(count: number, size: number): Generator<readonly [from: number, to: number]> {
-  const step = Math.max(1, Math.floor(sliceBytes / size));
+function* slices(count: number, size: number, times = 1): Generator<readonly [from: number, to: number]> {
+  const step = Math.max(1, Math.floor((times * sliceBytes) / size));
   for (let from = 0; from < count; from += step) yield [from, Math.min(count, from + step)];
 }
 

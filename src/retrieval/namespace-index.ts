@@ -343,16 +343,25 @@ export class NamespaceIndex {
 
   /** Finds out anew where each row stands, and what is dead. */
   #placeRows(): void {
-    this.#ascending = new Uint32Array(this.columns.size);
-    this.#ascendingSize = 0;
+    const { size } = this.columns;
+    const { rows } = this.columns.arrays;
+    const { live } = this;
+    const ascending = new Uint32Array(size);
+    let placed = 0;
+    let last = Number.NEGATIVE_INFINITY;
     this.#late.clear();
     this.#deadSlots = [];
     this.#deadCounts.clear();
-    const { rows } = this.columns.arrays;
-    for (let slot = 0; slot < this.columns.size; slot++) {
-      if (this.live[slot] === 1) this.#place(rows[slot]!, slot);
-      else this.#deadSlots.push(slot);
+    for (let slot = 0; slot < size; slot++) {
+      const row = rows[slot]!;
+      if (live[slot] !== 1) this.#deadSlots.push(slot);
+      else if (row > last) {
+        ascending[placed++] = slot;
+        last = row;
+      } else this.#late.set(row, slot);
     }
+    this.#ascending = ascending;
+    this.#ascendingSize = placed;
   }
 
   #place(row: number, slot: number): void {
