@@ -1,6 +1,7 @@
 import { subscribe, tracingChannel, unsubscribe } from "node:diagnostics_channel";
 import {
   type OperationEvent,
+  type OperationName,
   operationChannelName,
   operationNames,
   type StageEvent,
@@ -37,6 +38,17 @@ export function onOperations(listener: OperationListener): () => void {
  * @returns The function that ends it.
  */
 export function watchOperations(monitor: PerformanceMonitor, sources?: readonly object[]): () => void {
+  /** A name made once: to join and look up a new string costs ten times as much as to count it. */
+  const names = new Map<OperationName, Map<string, string>>();
+  const nameOf = (operation: OperationName, stage: string): string => {
+    const known = names.get(operation)?.get(stage);
+    if (known !== undefined) return known;
+    const name = `${operation}.${stage}`;
+    const stages = names.get(operation) ?? new Map<string, string>();
+    // Stages are few; whoever publishes others under the same channel does not fill the memory.
+    if (stages.size < 100) names.set(operation, stages.set(stage, name));
+    return name;
+  };
   return onOperations({
     onOperation({ source, operation, durationMs, errorCode }) {
       if (sources !== undefined && !sources.includes(source)) return;
@@ -45,7 +57,7 @@ export function watchOperations(monitor: PerformanceMonitor, sources?: readonly 
     },
     onStage({ source, operation, stage, durationMs }) {
       if (sources !== undefined && !sources.includes(source)) return;
-      monitor.trackOperation(`${operation}.${stage}`, durationMs);
+      monitor.trackOperation(nameOf(operation, stage), durationMs);
     },
   });
 }
