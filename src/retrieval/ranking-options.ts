@@ -4,7 +4,7 @@ import type { RankingOptions } from "../contract/ranking.ts";
 
 /** Chosen on development data: docs/decisions/0002-fusion-weights.md and 0006-late-interaction.md. */
 export const defaultRanking: RankingOptions = {
-  vectorWeight: 0.3,
+  vectorWeight: 0.4,
   keywordWeight: 0.5,
   lateWeight: 0.2,
   candidates: 100,
