@@ -38,6 +38,8 @@ interface Entry {
   bytes: number;
   /** What keeps the index fast, or writes its snapshot; one at a time, beside the steps. */
   tending: Promise<void> | undefined;
+  /** Does a little of it at once, unless it had its turn since the last time. */
+  hasten: (() => void) | undefined;
 }
 
 export interface NamespaceIndexesOptions {
@@ -86,6 +88,8 @@ export class NamespaceIndexes {
       if (!index || index.released) continue;
       this.#dropSurplus(entry);
       this.#tend(entry, index, scope);
+      // Callers that follow each other without a pause would leave it no turn.
+      entry.hasten?.();
       return index;
     }
   }
@@ -112,7 +116,7 @@ export class NamespaceIndexes {
         const { index } = entry;
         if (index && index.unsaved >= Math.max(1, index.size * staleShareAtClose)) {
           await this.#follow(entry, { namespace });
-          if (entry.index) await this.#save(entry.index, { namespace });
+          if (entry.index) await this.#save(entry, entry.index, { namespace });
         }
       }).catch(() => {});
       this.#drop(entry);
@@ -127,8 +131,8 @@ export class NamespaceIndexes {
     const work = index.tend();
     if (!wantsSnapshot && work.next().done) return;
     const tending = async (): Promise<void> => {
-      await this.#inSlices(index, work);
-      if (wantsSnapshot && !index.released) await this.#save(index, scope);
+      await this.#inSlices(entry, index, work);
+      if (wantsSnapshot && !index.released) await this.#save(entry, index, scope);
     };
     entry.tending = tending()
       // What is derived may fail: it is made again.
@@ -140,26 +144,37 @@ export class NamespaceIndexes {
   }
 
   /** Steps through work on an index, others running in between; gives it up when the index is. */
-  async #inSlices(index: NamespaceIndex, work: Generator<void, void>): Promise<void> {
+  async #inSlices(entry: Entry, index: NamespaceIndex, work: Generator<void, void>): Promise<void> {
+    let done = false;
+    let hadItsTurn = true;
+    const step = (): void => {
+      done ||= index.released || work.next().done === true;
+    };
+    entry.hasten = () => {
+      if (!hadItsTurn) step();
+      hadItsTurn = false;
+    };
     try {
-      for (;;) {
-        const until = performance.now() + tendingMs;
+      while (!done) {
         await new Promise((resolve) => setImmediate(resolve));
-        while (performance.now() < until) if (index.released || work.next().done) return;
+        hadItsTurn = true;
+        for (const until = performance.now() + tendingMs; !done && performance.now() < until; ) step();
       }
     } finally {
+      entry.hasten = undefined;
       work.return();
     }
   }
 
   #entry(namespace: string): Entry {
     const known = this.#entries.get(namespace);
-    const entry = known ?? {
+    const entry: Entry = known ?? {
       index: undefined,
       turn: Promise.resolve(),
       steps: 0,
       bytes: 0,
       tending: undefined,
+      hasten: undefined,
     };
     if (known) this.#entries.delete(namespace);
     this.#entries.set(namespace, entry);
@@ -246,14 +261,14 @@ export class NamespaceIndexes {
   }
 
   /** Writes the snapshot of an index that nobody else tends, unless another process writes it. */
-  async #save(index: NamespaceIndex, scope: Scope): Promise<void> {
+  async #save(entry: Entry, index: NamespaceIndex, scope: Scope): Promise<void> {
     const { snapshots, store } = this.#options;
     const lease = `index-snapshot/${scope.namespace}`;
     const hold = (): Promise<boolean> => store.acquireLease(lease, this.#holder, leaseMs);
     if (!snapshots || index.size < snapshotSize || !(await hold())) return;
     try {
       // What is dead leaves no trace in it.
-      await this.#inSlices(index, index.tend(true));
+      await this.#inSlices(entry, index, index.tend(true));
       const proof = await this.#proof(scope, index);
       if (index.released) return;
       const { cursor, unsaved } = index;
