@@ -125,3 +125,4 @@ export type {
 export { type CacheFigures, type PrometheusSources, renderPrometheus } from "./monitoring/prometheus.ts";
 export { type OperationListener, onOperations, watchOperations } from "./monitoring/watch-operations.ts";
 export { createHttpReranker, type HttpRerankerOptions } from "./retrieval/http-reranker.ts";
+export type { MeasuredRecall } from "./retrieval/measure-recall.ts";

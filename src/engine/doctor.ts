@@ -4,6 +4,7 @@ import { type ConfigOverrides, loadConfig } from "../config/config.ts";
 import type { DatabasePath } from "../config/database-path.ts";
 import type { EmbeddingModel } from "../contract/embedding-model.ts";
 import { type ErrorCode, StrataError } from "../contract/errors.ts";
+import type { MeasuredRecall } from "../retrieval/measure-recall.ts";
 import type { DatabaseInspection } from "../storage/sqlite/inspect-database.ts";
 import { openMemory } from "./open-memory.ts";
 
@@ -34,6 +35,8 @@ export interface Contents {
   readonly withoutVector: number;
   /** Memories by model of their vector, in all namespaces. */
   readonly models: Readonly<Record<string, number>>;
+  /** How the vectors of the namespace in use are searched, and how much of the nearest is found. */
+  readonly search: MeasuredRecall;
 }
 
 /** The built-in model, loaded and tried on a sentence. */
@@ -62,7 +65,10 @@ export interface Diagnosis {
   readonly warnings: readonly string[];
 }
 
-/** Looks at the configuration, the database file and the model. Makes no file and changes none that is whole. */
+/**
+ * Looks at the configuration, the database file, the index and the model. Makes no database and changes no file that is
+ * whole; what is derived, as an index snapshot, may be made anew.
+ */
 export async function diagnose(overrides: ConfigOverrides = {}): Promise<Diagnosis> {
   const problems: Problem[] = [];
   const database = await attempt(problems, () => inspect(overrides, problems));
@@ -146,7 +152,8 @@ function snapshotsOf(path: string): DatabaseState["snapshots"] {
 async function readContents(overrides: ConfigOverrides): Promise<Contents> {
   await using memory = await openMemory({ ...overrides, mustExist: true });
   const { namespaces, memories, documents, withoutVector, models } = await memory.stats({ all: true });
-  return { namespace: memory.namespace, namespaces, memories, documents, withoutVector, models };
+  const search = await memory.measureRecall();
+  return { namespace: memory.namespace, namespaces, memories, documents, withoutVector, models, search };
 }
 
 async function tryModel(): Promise<ModelState> {

@@ -16,6 +16,7 @@ import type { Recall, Research } from "../contract/recall.ts";
 import { checkNamespace, type Scope } from "../contract/scope.ts";
 import type { PerformanceMonitor } from "../monitoring/performance-monitor.ts";
 import { type CacheFigures, renderPrometheus } from "../monitoring/prometheus.ts";
+import type { MeasuredRecall } from "../retrieval/measure-recall.ts";
 import { CachedRecall, type QueryCacheOptions } from "./cached-recall.ts";
 import {
   checkCount,
@@ -302,6 +303,15 @@ export class Strata {
       const { namespace, all } = checkOptions(options, [...callNames, "all"], "stats");
       await this.#parts.uses.flush();
       return this.#parts.store.stats(all === true ? undefined : this.#scope(namespace));
+    });
+  }
+
+  /** How much of what comparing all vectors would find a recall's index finds, asked for some of its own vectors. */
+  measureRecall(options?: CallOptions): Promise<MeasuredRecall> {
+    return this.#run("stats", async () => {
+      const { namespace, signal } = checkOptions(options, callNames, "measureRecall");
+      const retriever = await this.#parts.retriever();
+      return retriever.measureRecall(this.#scope(namespace), signal);
     });
   }
 

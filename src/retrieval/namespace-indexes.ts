@@ -9,6 +9,7 @@ import {
   type SnapshotIdentity,
   type SnapshotProof,
 } from "./index-snapshot.ts";
+import { type MeasuredRecall, measureRecall } from "./measure-recall.ts";
 import { type IndexSurroundings, NamespaceIndex } from "./namespace-index.ts";
 import type { SnapshotFolder } from "./snapshot-folder.ts";
 import { VectorRows } from "./vector-rows.ts";
@@ -25,6 +26,11 @@ const proofSize = 16;
 
 /** How long another process leaves the writing of a snapshot to this one without hearing from it. */
 const leaseMs = 60_000;
+/** Vectors that are asked for to measure recall by itself, and on demand. */
+const probes = 8;
+const thoroughProbes = 64;
+/** Share by which an index grows before it is measured again. */
+const measuredShare = 0.5;
 /** Milliseconds of tending before others run. */
 const tendingMs = 4;
 
@@ -40,6 +46,8 @@ interface Entry {
   tending: Promise<void> | undefined;
   /** Does a little of it at once, unless it had its turn since the last time. */
   hasten: (() => void) | undefined;
+  /** Of the index as it was measured last. */
+  measured: MeasuredRecall | undefined;
 }
 
 export interface NamespaceIndexesOptions {
@@ -76,6 +84,30 @@ export class NamespaceIndexes {
 
   get namespaces(): number {
     return this.#entries.size;
+  }
+
+  /** What was measured last of each index that is searched approximately. */
+  get measured(): readonly MeasuredRecall[] {
+    return [...this.#entries.values()].flatMap(({ measured }) =>
+      measured?.path === "approximate" ? measured : [],
+    );
+  }
+
+  /** Measures a namespace's index now, its vectors all sketched. */
+  async measure(scope: Scope, signal: AbortSignal | undefined): Promise<MeasuredRecall> {
+    for (;;) {
+      const index = await this.current(scope, signal);
+      const entry = this.#entry(scope.namespace);
+      await entry.tending;
+      const measured = await measureRecall(index, thoroughProbes);
+      if (measured) {
+        entry.measured = measured;
+        return measured;
+      }
+      if (!index.released && index.vectors.path === "exact") {
+        return { path: "exact", memories: index.size, questions: 0, recallAt10: 1 };
+      }
+    }
   }
 
   /** The namespace's index, with every write in it that resolved before the call. Use it before the next await. */
@@ -133,6 +165,11 @@ export class NamespaceIndexes {
     const tending = async (): Promise<void> => {
       await this.#inSlices(entry, index, work);
       if (wantsSnapshot && !index.released) await this.#save(entry, index, scope);
+      const { measured } = entry;
+      if (index.released || index.vectors.path === "exact") entry.measured = undefined;
+      else if (!measured || index.size > measured.memories * (1 + measuredShare)) {
+        entry.measured = await measureRecall(index, probes);
+      }
     };
     entry.tending = tending()
       // What is derived may fail: it is made again.
@@ -175,6 +212,7 @@ export class NamespaceIndexes {
       bytes: 0,
       tending: undefined,
       hasten: undefined,
+      measured: undefined,
     };
     if (known) this.#entries.delete(namespace);
     this.#entries.set(namespace, entry);

@@ -23,6 +23,7 @@ import { foldDuplicates } from "./fold-duplicates.ts";
 import { fuseAnswers } from "./fuse-answers.ts";
 import { joinChunks } from "./join-chunks.ts";
 import { LateInteraction } from "./late-interaction.ts";
+import type { MeasuredRecall } from "./measure-recall.ts";
 import { NamespaceIndexes } from "./namespace-indexes.ts";
 import { packHits } from "./pack-hits.ts";
 import { maxQuestionLength } from "./plan-query.ts";
@@ -61,6 +62,9 @@ export interface RetrieverStats {
   readonly maxIndexBytes: number;
   /** Indexes dropped to keep within the bound. */
   readonly droppedIndexes: number;
+  /** Indexes searched approximately, and the least of their recalls as they were measured last. */
+  readonly approximateIndexes: number;
+  readonly recallAt10?: number;
 }
 
 const defaultLimit = 10;
@@ -216,12 +220,21 @@ export class Retriever {
   }
 
   stats(): RetrieverStats {
+    const { measured } = this.#indexes;
     return {
       namespaces: this.#indexes.namespaces,
       indexBytes: this.#indexes.bytes,
       maxIndexBytes: this.#maxIndexBytes,
       droppedIndexes: this.#indexes.dropped,
+      approximateIndexes: measured.length,
+      ...(measured.length > 0 && { recallAt10: Math.min(...measured.map(({ recallAt10 }) => recallAt10)) }),
     };
+  }
+
+  /** How much of what comparing all vectors finds the namespace's index finds, asked for some of its own vectors. */
+  async measureRecall(scope: Scope, signal?: AbortSignal): Promise<MeasuredRecall> {
+    this.#checkOpen();
+    return this.#indexes.measure(scope, signal);
   }
 
   /** Writes what the next process can start from. Idempotent; later calls reject with CLOSED. */

@@ -88,10 +88,16 @@ function databaseRows({
 }
 
 function contentRows(contents: Contents): [string, string][] {
-  const { memories, documents, namespaces, withoutVector, namespace } = contents;
+  const { memories, documents, namespaces, withoutVector, namespace, search } = contents;
   const wordless = withoutVector > 0 ? `, ${formatCount(withoutVector)} found by words only` : "";
   return [
     ["holds", `${plural(memories, "memory", "memories")}, ${plural(documents, "document")}${wordless}`],
     ["namespaces", `${formatCount(namespaces)}; in use: ${namespace}`],
+    [
+      "vectors",
+      search.path === "exact"
+        ? "all compared: exact"
+        : `by sketches; of the ten nearest ${(search.recallAt10 * 100).toFixed(1)} % found (${plural(search.questions, "question")})`,
+    ],
   ];
 }
