@@ -144,14 +144,15 @@ export class NamespaceIndexes {
     this.#closing = true;
     for (const [namespace, entry] of this.#entries) {
       await this.#step(entry, async () => {
-        await entry.tending;
         const { index } = entry;
-        if (index && index.unsaved >= Math.max(1, index.size * staleShareAtClose)) {
-          await this.#follow(entry, { namespace });
-          if (entry.index) await this.#save(entry, entry.index, { namespace });
-        }
+        if (!index || index.unsaved < Math.max(1, index.size * staleShareAtClose)) return;
+        await entry.tending;
+        await this.#follow(entry, { namespace });
+        if (entry.index) await this.#save(entry, entry.index, { namespace });
       }).catch(() => {});
+      // Tending that nobody will profit from ends with its index.
       this.#drop(entry);
+      await entry.tending;
     }
     this.#entries.clear();
   }
