@@ -73,7 +73,7 @@ export function vectorSignal(
       const taking = { scores: near.scores, slots: near.numbers, mask, above: Number.NEGATIVE_INFINITY };
       return bestSlots(taking, limit, index.columns.arrays.rows);
     },
-    scoresOf: (wanted) => Float64Array.from(index.vectors.cosines(query, wanted)),
+    scoresOf: (wanted) => new Float64Array(index.vectors.cosines(query, wanted)),
   };
 }
 

@@ -59,7 +59,8 @@ export class KeywordSearch {
     try {
       const kept = this.#gather(scores, touched, limit, mask);
       const slots = Uint32Array.from(kept);
-      const found = Float64Array.from(slots, (slot) => scores[slot]!);
+      const found = new Float64Array(slots.length);
+      for (let i = 0; i < slots.length; i++) found[i] = scores[slots[i]!]!;
       return bestSlots({ scores: found, slots, mask, above: 0 }, limit, this.#index.columns.arrays.rows);
     } finally {
       for (let i = 0; i < touched.length; i++) scores[touched[i]!] = 0;
@@ -69,12 +70,10 @@ export class KeywordSearch {
   /** Exact scores of these slots, in their order. */
   scoresOf(slots: Uint32Array): Float64Array {
     const scores = new Float64Array(slots.length);
-    for (const { lists, scale } of this.#terms) {
-      for (let i = 0; i < slots.length; i++) {
-        const count = countIn(lists, slots[i]!);
-        if (count > 0) scores[i]! += (scale * count) / (count + this.#norms.of(slots[i]!));
-      }
-    }
+    const order = slots.slice().sort();
+    const sums = new Float64Array(slots.length);
+    for (const term of this.#terms) this.#addSorted(order, term, sums);
+    for (let i = 0; i < slots.length; i++) scores[i] = sums[findSlot(order, slots[i]!, 0, order.length)]!;
     return scores;
   }
 
@@ -119,6 +118,22 @@ export class KeywordSearch {
     }
   }
 
+  /** @param slots Ascending, with their sums in this order. */
+  #addSorted(slots: Uint32Array, { lists, scale }: SearchTerm, sums: Float64Array): void {
+    const norms = this.#norms;
+    for (const list of lists) {
+      let { from } = list;
+      for (let i = 0; i < slots.length && from < list.to; i++) {
+        const slot = slots[i]!;
+        from = findSlot(list.slots, slot, from, list.to);
+        if (from >= list.to || list.slots[from] !== slot) continue;
+        const packed = list.counts[from]!;
+        const count = (packed & 0xff) + (packed >> 8);
+        sums[i]! += (scale * count) / (count + norms.of(slot));
+      }
+    }
+  }
+
   /** @param slots Ascending. */
   #addTo(slots: readonly number[], { lists, scale }: SearchTerm, scores: Float64Array): void {
     const norms = this.#norms;
@@ -157,14 +172,6 @@ function greatestShare(list: PostingList, norms: LengthNorms): number {
   }
   list.part?.shares.set(from, { share, averages: norms.averages, bm25: norms.bm25 });
   return share;
-}
-
-function countIn(lists: readonly PostingList[], slot: number): number {
-  for (const { slots, counts, from, to } of lists) {
-    const at = findSlot(slots, slot, from, to);
-    if (at < to && slots[at] === slot) return (counts[at]! & 0xff) + (counts[at]! >> 8);
-  }
-  return 0;
 }
 
 /** The `limit`-th greatest score among the slots; 0 when there are fewer. */

@@ -27,7 +27,9 @@ const proofSize = 16;
 /** How long another process leaves the writing of a snapshot to this one without hearing from it. */
 const leaseMs = 60_000;
 /** Vectors that are asked for to measure recall by itself, and on demand. */
-const probes = 8;
+const probes = 16;
+/** Recall below which an index compares more. */
+const leastRecall = 0.99;
 const thoroughProbes = 64;
 /** Share by which an index grows before it is measured again. */
 const measuredShare = 0.5;
@@ -170,6 +172,10 @@ export class NamespaceIndexes {
       if (index.released || index.vectors.path === "exact") entry.measured = undefined;
       else if (!measured || index.size > measured.memories * (1 + measuredShare)) {
         entry.measured = await measureRecall(index, probes);
+        // Vectors that lie in another way than texts' do are told apart less well by their sketches.
+        while (entry.measured && entry.measured.recallAt10 < leastRecall && index.vectors.tryHarder()) {
+          entry.measured = await measureRecall(index, probes);
+        }
       }
     };
     entry.tending = tending()

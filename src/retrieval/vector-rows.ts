@@ -8,10 +8,14 @@ const defaultExactRows = 8_192;
 /** Rows whose sketches are compared finely, and rows that are compared themselves. */
 const leastCoarse = 8_192;
 const coarseShare = 1 / 64;
-const compared = 2_048;
+const leastCompared = 1_024;
+const comparedShare = 1 / 256;
 /** The same for each of the best that are wanted, when many are. */
 const coarsePerWanted = 64;
-const comparedPerWanted = 16;
+const comparedPerWanted = 10;
+/** Bits of a sketch for which these suffice; a sketch of half as many tells half as well. */
+const usualBits = 256;
+const maxEffort = 16;
 /** Rows sketched before others run: some four milliseconds. */
 const sketchedAtOnce = 2_048;
 const emptyBlock: Block = { offset: 0, bytes: 0 };
@@ -32,6 +36,8 @@ export class VectorRows {
   #sketches: Block = emptyBlock;
   #sketched = 0;
   #size = 0;
+  /** How many times the usual number are compared. */
+  #effort: number;
 
   constructor(memory: VectorMemory, dimensions: number, exactRows: number = defaultExactRows) {
     this.#memory = memory;
@@ -40,6 +46,7 @@ export class VectorRows {
     this.#exactRows = exactRows;
     this.#rows = emptyBlock;
     this.#marks = emptyBlock;
+    this.#effort = Math.max(1, usualBits / dimensions);
   }
 
   get bytes(): number {
@@ -63,6 +70,13 @@ export class VectorRows {
   /** Slots below have a sketch. */
   get sketched(): number {
     return this.#sketched;
+  }
+
+  /** Compares twice as many from now on. @returns False when it compares as many as it may. */
+  tryHarder(): boolean {
+    if (this.#effort >= maxEffort) return false;
+    this.#effort *= 2;
+    return true;
   }
 
   /** How all of them are searched. */
@@ -185,13 +199,14 @@ export class VectorRows {
       return { ...this.#memory.scanBest(query, this.#rows, marks, this.#size, limit), path: "exact" };
     }
     const coarse = Math.max(leastCoarse, this.#sketched * coarseShare, limit * coarsePerWanted);
+    const wanted = Math.max(leastCompared, this.#sketched * comparedShare, limit * comparedPerWanted);
     const near = this.#memory.nearestSketches(
       query,
       this.#sketches,
       marks,
       this.#sketched,
-      coarse,
-      Math.max(compared, limit * comparedPerWanted),
+      coarse * this.#effort,
+      wanted * this.#effort,
     );
     const unsketched = this.#memory.view(marks).subarray(this.#sketched, this.#size);
     const numbers = new Uint32Array(near.length + unsketched.length);

@@ -109,18 +109,24 @@ function transform(values: usize, length: usize): void {
 }
 
 /**
- * Turns a vector by a fixed, random-looking rotation, not scaled: four times random signs, then a Hadamard transform of
+ * Turns a vector by a fixed, random-looking rotation: four times random signs, then a Hadamard transform of
  * its greatest power of two of leading values and, the next time, of trailing ones.
  */
 export function rotate(values: usize, dimensions: usize, signs: usize): void {
   let window: usize = 8;
   while (window << 1 <= dimensions) window <<= 1;
+  // A window turned must weigh as much as the values beside it.
+  const scale = f32x4.splat(1 / sqrt<f32>(<f32>window));
   for (let round: usize = 0; round < 4; round++) {
     for (let i: usize = 0; i < dimensions; i += 4, signs += 16) {
       const at = values + (i << 2);
       v128.store(at, f32x4.mul(v128.load(at), v128.load(signs)));
     }
-    transform(values + (round & 1 ? (dimensions - window) << 2 : 0), window);
+    const start = values + (round & 1 ? (dimensions - window) << 2 : 0);
+    transform(start, window);
+    for (let at = start; at < start + (window << 2); at += 16) {
+      v128.store(at, f32x4.mul(v128.load(at), scale));
+    }
   }
 }
 
