@@ -53,6 +53,7 @@ test("whatever comes gives terms without white space, each at most 64 units", ()
     }),
   );
   assert.deepEqual(terms(""), []);
+  assert.deepEqual(terms("\u0300"), []);
   assert.deepEqual(terms("\0 \u{1F600} \"' ((("), []);
   assert.equal(terms("x".repeat(100_000))[0]?.length, 64);
 });

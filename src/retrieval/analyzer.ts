@@ -83,7 +83,8 @@ class TokenPieces {
     const old = this.#old.get(token);
     // A copy of its own: the engine may have made it a window that keeps the whole text alive.
     const own = token.length > 12 ? Buffer.from(token, "utf16le").toString("utf16le") : token;
-    const pieces = old ?? this.#split(own);
+    // An accent that stands alone folds to nothing.
+    const pieces = old ?? this.#split(own).filter(({ term }) => term !== "");
     if (token.length > maxCachedLength) return pieces;
     if (this.#young.size >= cacheSize) {
       this.#old = this.#young;
