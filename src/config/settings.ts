@@ -116,7 +116,11 @@ const embedding: readonly Setting[] = [
     undefined,
     "Most texts of one call of the model. Default: found by measurement.",
   ),
-  flag("embedding.cache_embeddings", true, "Keep vectors of recent texts in memory."),
+  flag(
+    "embedding.cache_embeddings",
+    true,
+    "Keep vectors of recent texts in memory and, of a model that costs something, in a file beside the database.",
+  ),
   number(
     "embedding.cache_bytes",
     bytes,

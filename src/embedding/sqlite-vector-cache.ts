@@ -196,6 +196,8 @@ export class SqliteVectorCache implements VectorCache {
   }
 
   #open(): DatabaseSync {
+    // Vectors tell much of their texts: the file, and the log SQLite gives its mode, are the owner's alone.
+    closeSync(openSync(this.#path, "a", 0o600));
     const database = new DatabaseSync(this.#path, { timeout: openWaitMs });
     try {
       const tables = database.prepare("SELECT count(*) AS n FROM sqlite_schema").get() as { n: number };

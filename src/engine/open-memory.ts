@@ -6,6 +6,7 @@ import type { EmbeddingModel } from "../contract/embedding-model.ts";
 import { StrataError } from "../contract/errors.ts";
 import type { RankingOptions } from "../contract/ranking.ts";
 import type { Reranker } from "../contract/reranker.ts";
+import type { VectorCache } from "../contract/vector-cache.ts";
 import type { BuiltinModel } from "../embedding/models/builtin-model.ts";
 import { createAnalyzer } from "../retrieval/analyzer.ts";
 import { checkRanking } from "../retrieval/ranking-options.ts";
@@ -101,7 +102,10 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
       model ?? openConfiguredModel(config.embedding, builtin),
     ]);
     const { batchSize, cacheBytes } = config.embedding;
-    return new BatchEmbedder(used, { clock, batchSize, cacheBytes });
+    // A model cheaper than a look-up keeps nothing, and so has no file either.
+    const keeps = used.cheap !== true && cacheBytes !== 0;
+    const vectorCache = keeps ? await openVectorCache(path, clock) : undefined;
+    return new BatchEmbedder(used, { clock, batchSize, cacheBytes, vectorCache });
   };
   let preloaded = preload === true ? openEmbedder() : undefined;
   if (preloaded) {
@@ -159,6 +163,12 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     parts.onClose(() => figures.close());
   }
   return memory;
+}
+
+/** The vectors that cost something to make, in a file of their own beside the database; shared by processes. */
+async function openVectorCache(path: string, clock: Clock): Promise<VectorCache> {
+  const { SqliteVectorCache } = await import("../embedding/sqlite-vector-cache.ts");
+  return new SqliteVectorCache(`${path}-vectors`, { clock });
 }
 
 /** The built-in model, opened when it is first asked for and then shared; after a failure it is tried again. */

@@ -1,15 +1,16 @@
 import type { TokenCounter } from "../contract/chunk.ts";
 import type { Clock } from "../contract/clock.ts";
 import type { Embedder } from "../contract/embedding-model.ts";
+import { vectorText } from "../contract/index-text.ts";
 import type { MemoryStore, StoredVector } from "../contract/memory-store.ts";
-import type { Scope } from "../contract/scope.ts";
+import type { MemoryFilter, Scope } from "../contract/scope.ts";
 import type { BatchEmbedder } from "../embedding/batch-embedder.ts";
 import type { CacheFigures } from "../monitoring/prometheus.ts";
 import type { Retriever } from "../retrieval/retriever.ts";
 import { UseBuffer } from "./use-buffer.ts";
 
 /** An embedder as the engine owns it. */
-export type OwnEmbedder = Embedder & Pick<BatchEmbedder, "close" | "getStats" | "model">;
+export type OwnEmbedder = Embedder & Pick<BatchEmbedder, "close" | "forget" | "getStats" | "model">;
 
 /** How the parts that cost time to load are made, each when it is first needed. */
 export interface PartMakers {
@@ -101,14 +102,26 @@ export class Parts {
     return vectors.map((values) => (values === null ? null : { model: embedder.model.id, values }));
   }
 
-  /** Erases something, and whatever a snapshot of the indexes tells of it: before, and of one written meanwhile. */
-  async withoutSnapshots<T>(scope: Scope, erase: () => Promise<T>): Promise<T> {
+  /** Erases what matches, and whatever snapshots of indexes and caches of vectors keep of it. */
+  async erasing<T>(scope: Scope, filter: MemoryFilter, erase: () => Promise<T>): Promise<T> {
     const retriever = await this.retriever();
+    await this.#forgetVectors(scope, filter);
     await retriever.forgetSnapshots(scope);
     try {
       return await erase();
     } finally {
+      // Another process may have written one meanwhile.
       await retriever.forgetSnapshots(scope);
+    }
+  }
+
+  async #forgetVectors(scope: Scope, filter: MemoryFilter): Promise<void> {
+    const embedder = await this.#embedder;
+    if (embedder === undefined || this.#loaded?.model.cheap === true) return;
+    for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
+      const page = await this.store.list(scope, filter, { limit: 500, cursor });
+      await this.#loaded?.forget(page.memories.map(vectorText));
+      cursor = page.cursor;
     }
   }
 

@@ -13,7 +13,7 @@ import type {
 } from "../contract/memory-store.ts";
 import { type OperationName, operationChannels, succeeded } from "../contract/operations.ts";
 import type { Recall, Research } from "../contract/recall.ts";
-import { checkNamespace, type Scope } from "../contract/scope.ts";
+import { checkNamespace, type MemoryFilter, type Scope } from "../contract/scope.ts";
 import type { PerformanceMonitor } from "../monitoring/performance-monitor.ts";
 import { type CacheFigures, renderPrometheus } from "../monitoring/prometheus.ts";
 import type { MeasuredRecall } from "../retrieval/measure-recall.ts";
@@ -253,7 +253,9 @@ export class Strata {
       const filter = await this.#forgetFilter(scope, which);
       const erased = erase !== undefined && checkFlag(erase, "erase");
       if (!erased) return this.#parts.store.forget(scope, filter, { signal });
-      return this.#erase(scope, () => this.#parts.store.forget(scope, filter, { signal, erase: true }));
+      return this.#erase(scope, filter, () =>
+        this.#parts.store.forget(scope, filter, { signal, erase: true }),
+      );
     });
   }
 
@@ -293,7 +295,7 @@ export class Strata {
     return this.#run("clear", async () => {
       const { signal } = checkOptions(options, ["signal"], "clear");
       const scope = this.#scope(checkNamespace(confirm));
-      return this.#erase(scope, () => this.#parts.store.clear(scope, { signal }));
+      return this.#erase(scope, {}, () => this.#parts.store.clear(scope, { signal }));
     });
   }
 
@@ -438,10 +440,10 @@ export class Strata {
     return answer;
   }
 
-  /** Erases, and leaves neither a snapshot nor a kept answer that tells of it. */
-  async #erase<T>(scope: Scope, erase: () => Promise<T>): Promise<T> {
+  /** Erases what matches, and leaves neither a snapshot nor a kept vector or answer that tells of it. */
+  async #erase<T>(scope: Scope, filter: MemoryFilter, erase: () => Promise<T>): Promise<T> {
     try {
-      return await this.#parts.withoutSnapshots(scope, erase);
+      return await this.#parts.erasing(scope, filter, erase);
     } finally {
       this.#recalls.drop(scope);
     }
