@@ -51,6 +51,7 @@ async function applyPage(
 
   const texts = await readTexts(index, store, scope, incoming, stale, gone);
   for (const row of gone) index.remove(row);
+  index.expect(page.rows.length);
   for (const row of page.rows) {
     const { vector, model } = row;
     putEntry(index, row.row, row, vector, model, texts);

@@ -215,6 +215,11 @@ export class NamespaceIndex {
     return this.#orders;
   }
 
+  /** Makes room for as many memories more. */
+  expect(memories: number): void {
+    this.#vectors.reserve(this.columns.size + memories);
+  }
+
   /** Adds a memory or puts it in the place of what its row was. */
   put(entry: IndexEntry): void {
     const former = this.slotOf(entry.row);

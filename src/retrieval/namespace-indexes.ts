@@ -248,7 +248,10 @@ export class NamespaceIndexes {
       if (!entry.index) {
         entry.index = (await this.#load(scope)) ?? new NamespaceIndex(surroundings);
       }
+      const isNew = entry.index.cursor === undefined;
       await followFeed(entry.index, store, scope);
+      // A tail takes ten times the memory of what is sealed, and most small indexes never change again.
+      if (isNew) entry.index.seal();
     } catch (error) {
       // Where it stopped is not known any more: the next call starts anew.
       const restart = entry.index?.cursor !== undefined && isLostCursor(error);

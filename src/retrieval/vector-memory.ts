@@ -1,3 +1,4 @@
+import { StrataError } from "../contract/errors.ts";
 import { dotKernel } from "./kernels/dot-kernel.ts";
 
 /** A piece of {@link VectorMemory}; its place never moves. */
@@ -65,6 +66,7 @@ interface WasmMemory {
 
 const pageBytes = 65_536;
 const maxPages = 65_536;
+const leastGrowth = 8 * 2 ** 20;
 /** What the kernel's widening of float16 takes from every value. */
 const queryScale = 2 ** 112;
 const emptyBlock: Block = { offset: 0, bytes: 0 };
@@ -344,7 +346,19 @@ export class VectorMemory {
 
   #grow(bytes: number): void {
     const former = this.#memory.buffer.byteLength;
-    const pages = Math.ceil(bytes / pageBytes);
+    // In large steps: each makes the engine collect garbage. What is not written to takes no memory of the system.
+    const step = Math.max(
+      bytes,
+      Math.min(leastGrowth, maxPages * pageBytes - former),
+      Math.floor(former / 4),
+    );
+    const pages = Math.min(Math.ceil(step / pageBytes), maxPages - former / pageBytes);
+    if (pages * pageBytes < bytes) {
+      throw new StrataError(
+        "INTERNAL",
+        "The vectors of the namespaces in use do not fit in 4 GiB; use fewer dimensions or namespaces at once.",
+      );
+    }
     this.#memory.grow(pages);
     this.release({ offset: former, bytes: pages * pageBytes });
   }

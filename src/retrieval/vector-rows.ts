@@ -118,6 +118,7 @@ export class VectorRows {
 
   /** Makes room for this many slots at once. */
   reserve(size: number): void {
+    if (size * this.#rowBytes <= this.#rows.bytes) return;
     this.#rows = this.#sized(this.#rows, size * this.#rowBytes, this.#size * this.#rowBytes);
     this.#marks = this.#sized(this.#marks, size, this.#size);
   }
