@@ -30,7 +30,6 @@ const cacheSize = 20_000;
 const tokenPattern = /[\p{L}\p{M}\p{N}]+(?:(?:[._:\-@'’]|::|__)[\p{L}\p{M}\p{N}]+)*/gu;
 const wordPattern = /[\p{L}\p{M}\p{N}]+/gu;
 /** The same for ASCII: the engine makes them in a tenth of the time, and they run faster. */
-const asciiTokenPattern = /[A-Za-z0-9]+(?:(?:[._:\-@']|::|__)[A-Za-z0-9]+)*/g;
 const asciiWordPattern = /[A-Za-z0-9]+/g;
 const asciiHumps = /(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])/;
 /** Scripts that put no spaces between words, in runs. */
@@ -51,12 +50,13 @@ const contraction = /^(?:s|t|re|ve|ll|d|m)$/i;
 export function createAnalyzer(): Analyzer {
   const pieces = new TokenPieces();
   const visit: Analyzer["visit"] = (text, callback) => {
-    for (const match of text.matchAll(ascii.test(text) ? asciiTokenPattern : tokenPattern)) {
-      const at = match.index;
-      for (const piece of pieces.of(match[0])) {
+    const tell = (token: string, at: number): void => {
+      for (const piece of pieces.of(token)) {
         callback(piece.term, piece.stop, at + piece.start, at + piece.end);
       }
-    }
+    };
+    if (ascii.test(text)) visitAsciiTokens(text, tell);
+    else for (const match of text.matchAll(tokenPattern)) tell(match[0], match.index);
   };
   return {
     version: "1",
@@ -69,6 +69,36 @@ export function createAnalyzer(): Analyzer {
       return terms;
     },
   };
+}
+
+/** By character code: 1 a letter or digit, 2 what joins two of them, 0 what parts them. */
+const asciiClasses: Uint8Array = Uint8Array.from({ length: 128 }, (_, code) => {
+  const character = String.fromCharCode(code);
+  if (/[A-Za-z0-9]/.test(character)) return 1;
+  return "._:-@'".includes(character) ? 2 : 0;
+});
+
+/** What `tokenPattern` finds in a text of ASCII alone, several times as fast. */
+function visitAsciiTokens(text: string, visit: (token: string, start: number) => void): void {
+  const classAt = (at: number): number => asciiClasses[text.charCodeAt(at)] ?? 0;
+  let at = 0;
+  while (at < text.length) {
+    if (classAt(at) !== 1) {
+      at++;
+      continue;
+    }
+    const start = at;
+    for (;;) {
+      while (classAt(at) === 1) at++;
+      if (classAt(at) !== 2) break;
+      const joiner = text[at]!;
+      const twice = (joiner === ":" || joiner === "_") && text[at + 1] === joiner;
+      if (classAt(at + 1) === 1) at++;
+      else if (twice && classAt(at + 2) === 1) at += 2;
+      else break;
+    }
+    visit(text.slice(start, at), start);
+  }
 }
 
 /** What each raw token is split into, remembered for the tokens seen lately. */

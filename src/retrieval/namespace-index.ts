@@ -53,8 +53,6 @@ export interface IndexSurroundings {
 
 /** Marks the term of a stop word; no other term holds a space. */
 export const stopMark = " ";
-const maxCount = 255;
-const contextUnit = 256;
 /** Memories in the tail of the postings; more are sealed, which takes some milliseconds. */
 const tailSize = 1_024;
 /** Share of the slots that may be dead before they are cleared away. */
@@ -234,7 +232,7 @@ export class NamespaceIndex {
         : usable
           ? vectorStates.ours
           : vectorStates.otherModel;
-    const { counts, contentTerms, contextTerms } = this.#count(entry.content, entry.context);
+    const { contentTerms, contextTerms } = this.#addTerms(this.columns.size, entry.content, entry.context);
     const slot = this.columns.push({
       rows: entry.row,
       ats: entry.at ?? Number.NaN,
@@ -247,7 +245,6 @@ export class NamespaceIndex {
     });
     if (kept && former >= 0) this.#vectors.pushCopy(former);
     else this.#vectors.push(usable ? given : null);
-    this.postings.add(slot, counts);
     this.#tailMemories++;
     const totals = this.totals[entry.kind]!;
     totals.memories++;
@@ -383,27 +380,22 @@ export class NamespaceIndex {
     this.#ascending[this.#ascendingSize++] = slot;
   }
 
-  #count(
-    content: string,
-    context: string,
-  ): { counts: Map<string, number>; contentTerms: number; contextTerms: number } {
+  /** Adds a slot's terms to the postings. @returns How many of them are no stop words. */
+  #addTerms(slot: number, content: string, context: string): { contentTerms: number; contextTerms: number } {
     const { analyzer } = this.#surroundings;
-    const counts = new Map<string, number>();
+    const { postings } = this;
     let contentTerms = 0;
     let contextTerms = 0;
     analyzer.visit(content, (term, stop) => {
-      const key = stop ? stopMark + term : term;
-      const count = counts.get(key) ?? 0;
-      if (count < maxCount) counts.set(key, count + 1);
+      postings.add(slot, stop ? stopMark + term : term, false);
       if (!stop) contentTerms++;
     });
     analyzer.visit(context, (term, stop) => {
       if (stop) return;
-      const count = counts.get(term) ?? 0;
-      if (count >> 8 < maxCount) counts.set(term, count + contextUnit);
+      postings.add(slot, term, true);
       contextTerms++;
     });
-    return { counts, contentTerms, contextTerms };
+    return { contentTerms, contextTerms };
   }
 
   #kill(slot: number): void {

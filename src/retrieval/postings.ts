@@ -1,3 +1,5 @@
+import { PostingTail } from "./posting-tail.ts";
+
 /** Postings that no longer change: terms in order of their UTF-16 units, each with its slots. */
 export interface SealedPostings {
   /** All terms, one after the other. */
@@ -48,11 +50,6 @@ export interface PostingList {
   readonly part?: SealedPart;
 }
 
-interface TailList {
-  readonly slots: number[];
-  readonly counts: number[];
-}
-
 /** Postings that are merged at once when they are merged at all: a millisecond or two. */
 const mergedAtOnce = 65_536;
 
@@ -62,8 +59,7 @@ const mergedAtOnce = 65_536;
  */
 export class Postings {
   #parts: readonly SealedPart[];
-  #tail = new Map<string, TailList>();
-  #tailEntries = 0;
+  #tail = new PostingTail();
 
   constructor(parts: readonly SealedPostings[] = []) {
     this.#parts = parts.map((part) => new SealedPart(part));
@@ -71,25 +67,16 @@ export class Postings {
 
   get bytes(): number {
     const sealed = this.#parts.reduce((sum, part) => sum + part.bytes, 0);
-    return sealed + this.#tail.size * 160 + this.#tailEntries * 16;
+    return sealed + this.#tail.bytes;
   }
 
   get sealed(): readonly SealedPostings[] {
     return this.#parts.map(({ postings }) => postings);
   }
 
-  /** @param counts Per term as in {@link SealedPostings.counts}. */
-  add(slot: number, counts: ReadonlyMap<string, number>): void {
-    for (const [term, count] of counts) {
-      let list = this.#tail.get(term);
-      if (!list) {
-        list = { slots: [], counts: [] };
-        this.#tail.set(term, list);
-      }
-      list.slots.push(slot);
-      list.counts.push(count);
-    }
-    this.#tailEntries += counts.size;
+  /** Counts a term of a slot, in the content or around it. */
+  add(slot: number, term: string, inContext: boolean): void {
+    this.#tail.add(slot, term, inContext);
   }
 
   /** A term's postings, part by part; slots ascend through all of them, each once. */
@@ -102,7 +89,7 @@ export class Postings {
         lists.push({ slots, counts, from: offsets[at]!, to: offsets[at + 1]!, part });
       }
     }
-    const tail = this.#tail.get(term);
+    const tail = this.#tail.of(term);
     if (tail) lists.push({ slots: tail.slots, counts: tail.counts, from: 0, to: tail.slots.length });
     return lists;
   }
@@ -119,16 +106,15 @@ export class Postings {
         found.add(term);
       }
     }
-    for (const term of this.#tail.keys()) if (term.startsWith(prefix)) found.add(term);
+    for (const term of this.#tail.terms) if (term.startsWith(prefix)) found.add(term);
     return [...found].sort().slice(0, limit);
   }
 
   /** Seals the tail. */
   seal(): void {
     if (this.#tail.size === 0) return;
-    this.#parts = [...this.#parts, new SealedPart(sealedTail(this.#tail, this.#tailEntries))];
-    this.#tail = new Map();
-    this.#tailEntries = 0;
+    this.#parts = [...this.#parts, new SealedPart(sealedTail(this.#tail))];
+    this.#tail = new PostingTail();
   }
 
   /**
@@ -161,23 +147,12 @@ export class Postings {
       const part = yield* renumber(postings, slotNow);
       whole = whole ? yield* mergeSealed(part, whole) : part;
     }
-    return whole ?? sealedTail(new Map(), 0);
+    return whole ?? sealedTail(new PostingTail());
   }
 
-  /** Takes over another's tail, with other slots. @param slotNow -1 for a slot that leaves. */
+  /** Takes over another's tail, with other slots, ascending as they do. */
   takeTail(other: Postings, slotNow: (slot: number) => number): void {
-    for (const [term, { slots, counts }] of other.#tail) {
-      const list: TailList = { slots: [], counts: [] };
-      slots.forEach((slot, i) => {
-        const now = slotNow(slot);
-        if (now < 0) return;
-        list.slots.push(now);
-        list.counts.push(counts[i]!);
-      });
-      if (list.slots.length === 0) continue;
-      this.#tail.set(term, list);
-      this.#tailEntries += list.slots.length;
-    }
+    this.#tail = other.#tail.renumbered(slotNow);
   }
 }
 
@@ -205,24 +180,24 @@ function sizeOf({ postings }: SealedPart): number {
   return postings.slots.length;
 }
 
-function sealedTail(tail: ReadonlyMap<string, TailList>, entries: number): SealedPostings {
-  const terms = [...tail.keys()].sort();
+function sealedTail(tail: PostingTail): SealedPostings {
+  const terms = [...tail.terms].sort();
   const units = new Uint16Array(terms.reduce((sum, term) => sum + term.length, 0));
   const starts = new Uint32Array(terms.length + 1);
   const offsets = new Uint32Array(terms.length + 1);
-  const slots = new Uint32Array(entries);
-  const counts = new Uint16Array(entries);
+  const slots = new Uint32Array(tail.size);
+  const counts = new Uint16Array(tail.size);
   let unit = 0;
   let entry = 0;
-  terms.forEach((term, at) => {
+  for (const [at, term] of terms.entries()) {
     for (let i = 0; i < term.length; i++) units[unit++] = term.charCodeAt(i);
-    const list = tail.get(term)!;
-    slots.set(list.slots, entry);
-    counts.set(list.counts, entry);
-    entry += list.slots.length;
+    tail.forEach(term, (slot, count) => {
+      slots[entry] = slot;
+      counts[entry++] = count;
+    });
     starts[at + 1] = unit;
     offsets[at + 1] = entry;
-  });
+  }
   return { units, starts, offsets, slots, counts };
 }
 
