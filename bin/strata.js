@@ -19,7 +19,8 @@ if (parseInt(process.versions.node, 10) < required) {
       // Compiled code is kept between starts: it saves about a third of the time to the first answer.
       nodeModule.enableCompileCache();
       var inCheckout = existsSync(new URL("../src/cli/main.ts", import.meta.url));
-      return inCheckout ? import("../src/cli/main.ts") : import("../dist/cli/main.js");
+      if (inCheckout) return import("../src/cli/main.ts");
+      return nodeModule.createRequire(import.meta.url)("../dist/cli/main.cjs");
     })
     .catch(function (error) {
       process.stderr.write((error && error.stack ? error.stack : String(error)) + "\n");

@@ -5,6 +5,6 @@ const [first] = process.argv.slice(2);
 if (first === "--version" || first === "-V") {
   process.stdout.write(`${packageVersion()}\n`);
 } else {
-  const { start } = await import("./start.ts");
-  await start();
+  // No await: the built command is one CommonJS file. `start` tells its errors itself.
+  void import("./start.ts").then(({ start }) => start());
 }
