@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { Embeddings } from "@langchain/core/embeddings";
+import { type EmbeddingModel as AiSdkEmbeddingModel, embed as aiSdkEmbed } from "ai";
 import DataLoader from "dataloader";
 import { bestPossible } from "../evals/cache-policies.ts";
 import { readRows } from "../evals/json-lines.ts";
@@ -20,8 +22,8 @@ const askedTexts = 1_000;
 const duplicateShare = 0.3;
 
 /**
- * The batcher beside what else could stand in front of the same model: one call a text (as the AI SDK's `embed` and
- * LangChain's `embedQuery` make), dataloader, or nothing. `--data DIR` adds the hit rate on real query logs.
+ * The batcher beside what else could stand in front of the same model: the AI SDK's `embed` and LangChain's
+ * `embedQuery` as they come, dataloader, or nothing. `--data DIR` adds the hit rate on real query logs.
  */
 export async function run(args: string[]): Promise<unknown> {
   const { values } = parseArgs({ args, options: { data: { type: "string" } } });
@@ -92,6 +94,8 @@ async function concurrentCases(service: SlowService, overMs: number): Promise<ob
     BatchEmbedder: (text) => embedder.embedText(text),
     "dataloader, 5 ms window": load(5),
     "dataloader, its default": load(undefined),
+    "AI SDK, embed as it comes": aiSdkOver(direct),
+    "LangChain, embedQuery as it comes": langChainOver(direct),
     "one call a text": async (text) => direct([text], { task: "document" }),
   };
   const rows: object[] = [];
@@ -107,6 +111,38 @@ async function concurrentCases(service: SlowService, overMs: number): Promise<ob
     });
   }
   return rows;
+}
+
+/** The AI SDK's own `embed` over the service. */
+function aiSdkOver(direct: SlowService["embed"]): EmbedOne {
+  const model: Exclude<AiSdkEmbeddingModel, string> = {
+    specificationVersion: "v4",
+    provider: "loopback",
+    modelId: "slow",
+    maxEmbeddingsPerCall: 32,
+    supportsParallelCalls: true,
+    doEmbed: async ({ values }) => {
+      const embeddings = await direct(values, { task: "document" });
+      return { embeddings: embeddings.map((vector) => Array.from(vector ?? [])), warnings: [] };
+    },
+  };
+  return (value) => aiSdkEmbed({ model, value });
+}
+
+/** LangChain's own `Embeddings` over the service. */
+function langChainOver(direct: SlowService["embed"]): EmbedOne {
+  class SlowEmbeddings extends Embeddings {
+    async embedDocuments(documents: string[]): Promise<number[][]> {
+      const vectors = await direct(documents, { task: "document" });
+      return vectors.map((vector) => Array.from(vector ?? []));
+    }
+    async embedQuery(document: string): Promise<number[]> {
+      return (await this.embedDocuments([document]))[0]!;
+    }
+  }
+  const embeddings = new SlowEmbeddings({});
+  // Through LangChain's own caller, which bounds and retries calls.
+  return (text) => embeddings.caller.call(() => embeddings.embedQuery(text));
 }
 
 async function arrive(
