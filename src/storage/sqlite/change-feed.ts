@@ -143,10 +143,12 @@ function changedKeys(
   upTo: number,
   limit: number,
 ): ChangeKey[] {
+  // The first lower bound is the one SQLite begins at: `seq > 0`, which the partial index asks for, must come second, or
+  // each page would read the namespace from its beginning.
   const keys = db
     .all<[number, number]>(
       `select seq, row from memory indexed by memory_seq
-       where namespace = ? and seq > 0 and (seq, row) > (?, ?) and seq <= ? order by seq, row limit ?`,
+       where namespace = ? and (seq, row) > (?, ?) and seq > 0 and seq <= ? order by seq, row limit ?`,
       namespace,
       position.seq,
       position.row,
