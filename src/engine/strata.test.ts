@@ -182,6 +182,23 @@ suite("a memory", () => {
     assert.deepEqual((await memory.recall("one or two")).hits, []);
   });
 
+  test("leaves other work its turns while it forgets very many", async () => {
+    const memory = await open();
+    const items = Array.from({ length: 6_000 }, (_, index) => ({ content: `Fact ${index} about otters.` }));
+    await memory.storeMany(items.map((item) => ({ ...item, tier: "semantic" })));
+    let turns = 0;
+    let forgetting = true;
+    const count = (): void => {
+      turns += 1;
+      if (forgetting) setImmediate(count);
+    };
+    setImmediate(count);
+    await memory.forget({ minImportance: 0 });
+    forgetting = false;
+    // Without a pause between its steps there are a handful, however many memories.
+    assert.ok(turns > 8, `${turns} turns`);
+  });
+
   test("clears a namespace by its name and leaves the others", async () => {
     const memory = await open();
     await memory.store("mine", { namespace: "a" });

@@ -18,12 +18,17 @@ export interface WaitOptions {
 /** Statements held ready. Those built from filters differ by shape, so there is a bound. */
 const statementBound = 300;
 
+/** Steps of one turn of the event loop together take about this long; the next one waits for the next turn. */
+const turnMs = 8;
+
 /** One connection: prepared statements and short synchronous transactions, whose locks are waited for asynchronously. */
 export class Connection {
   readonly #database: DatabaseSync;
   readonly #lockTimeoutMs: number;
   readonly #statements = new LRUCache<string, StatementSync>({ max: statementBound });
   #closed = false;
+  /** Time that steps have taken in this turn of the event loop. */
+  #spentMs = 0;
 
   constructor(database: DatabaseSync, lockTimeoutMs: number) {
     this.#database = database;
@@ -108,10 +113,12 @@ export class Connection {
     // The machine's own time: a lock is held by another process, whatever clock the store was given.
     const startedAt = performance.now();
     for (let attempt = 0; ; attempt++) {
+      // Steps that follow each other without a pause would leave everything else no turn.
+      if (this.#spentMs >= turnMs) await new Promise(setImmediate);
       signal?.throwIfAborted();
       if (this.#closed) throw closedError();
       try {
-        return step();
+        return this.#timed(step);
       } catch (error) {
         const waitedMs = performance.now() - startedAt;
         if (!isBusy(error) || waitedMs >= this.#lockTimeoutMs) throw translateError(error);
@@ -121,6 +128,20 @@ export class Connection {
           throw reason;
         });
       }
+    }
+  }
+
+  #timed<T>(step: () => T): T {
+    const began = performance.now();
+    try {
+      return step();
+    } finally {
+      if (this.#spentMs === 0) {
+        setImmediate(() => {
+          this.#spentMs = 0;
+        });
+      }
+      this.#spentMs += performance.now() - began;
     }
   }
 
