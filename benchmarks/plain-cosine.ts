@@ -27,10 +27,19 @@ export class PlainCosine {
     return this.#vectors.subarray(index * this.#dimensions, (index + 1) * this.#dimensions);
   }
 
-  /** Numbers of the `k` nearest, nearest first. */
-  search(query: Float32Array, k: number): number[] {
+  /** The cosine of a unit vector to that of number `index`. */
+  cosine(query: Float32Array, index: number): number {
+    return this.#product(query, index * this.#dimensions);
+  }
+
+  /**
+   * Numbers of the `k` nearest, nearest first.
+   * @param passes By number, 1 for those of interest; absent: all.
+   */
+  search(query: Float32Array, k: number, passes?: Uint8Array): number[] {
     const best: { readonly index: number; readonly score: number }[] = [];
     for (let index = 0; index < this.#count; index += 1) {
+      if (passes && passes[index] !== 1) continue;
       const score = this.#product(query, index * this.#dimensions);
       if (best.length === k && score <= best[k - 1]!.score) continue;
       const place = best.findIndex((other) => other.score < score);

@@ -1,8 +1,19 @@
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { rankingHash, withMemory } from "../evals/temporary-memory.ts";
-import { storedVectors } from "../evals/text-vectors.ts";
+import { inTemporaryFolder } from "../evals/temporary-folder.ts";
+import { rankingHash } from "../evals/temporary-memory.ts";
 import { dataFolder, UsageError } from "../scripts/measurement.ts";
-import type { Explanation, Strata } from "../src/index.ts";
+import { vectorText } from "../src/contract/index-text.ts";
+import { openBuiltinModel } from "../src/embedding/models/builtin-model.ts";
+import {
+  type Explanation,
+  openMemory,
+  type RecallOptions,
+  type StoreItem,
+  type Strata,
+} from "../src/index.ts";
+import { answerMs, installedCommand } from "./installed-command.ts";
 import { latencies, median, percentile, timed, timedInTurn } from "./latencies.ts";
 import { PlainCosine } from "./plain-cosine.ts";
 import { realTexts } from "./real-texts.ts";
@@ -12,10 +23,24 @@ const warmUpQuestions = 200;
 const limit = 10;
 /** Searches of the floor; it is slow where the memory is large, and hardly varies. */
 const floorSearches = 200;
+const comparedQuestions = 100;
+const coldStarts = 5;
+const batchSize = 64;
+/** Nothing but the cosine ranks. */
+const withoutBonuses = {
+  importanceBonus: 0,
+  recencyBonus: 0,
+  accessBonus: 0,
+  speakerBonus: 0,
+  timeBonus: 0,
+};
+/** Tags that so many of a thousand items carry. */
+const shares = { "10 %": 100, "1 %": 10, "0.1 %": 1 } as const;
 
 /**
  * Recalls at the defaults, each of a question that was never asked before, over memories of several sizes, beside a
- * plain cosine loop over the same vectors. The time of each stage is taken in a pass of its own.
+ * plain cosine loop over the same vectors. The time of each stage, recall against exact, writes between questions and
+ * a new process's first answer are taken in passes of their own.
  */
 export async function run(args: string[]): Promise<unknown> {
   const { values } = parseArgs({
@@ -27,54 +52,120 @@ export async function run(args: string[]): Promise<unknown> {
   if (!sizes.every((size) => Number.isInteger(size) && size >= 1))
     throw new UsageError(`Expected numbers from 1 after --entries, with commas; got "${values.entries}".`);
   const results: Awaited<ReturnType<typeof measureSize>>[] = [];
-  for (const size of sizes) results.push(await withMemory((memory) => measureSize(memory, folder, size)));
+  for (const size of sizes) {
+    results.push(await inTemporaryFolder((place) => measureSize(join(place, "memory.db"), folder, size)));
+  }
   return {
-    entries: results.map(({ row }) => row),
+    entries: results.map(({ speed }) => speed),
+    recallAt10: results.map(({ found }) => found),
+    space: results.map(({ space }) => space),
     stages: results.flatMap(({ stages }) => stages),
     limit,
     ranking: results[0]!.ranking,
   };
 }
 
-async function measureSize(memory: Strata, folder: string, size: number) {
+async function measureSize(path: string, folder: string, size: number) {
   const { items, questions, real, duplicateRate } = realTexts(folder, size);
-  await memory.storeMany(items);
-  const floor = await floorOver(memory, size);
-  const firstMs = await timed(() => memory.recall(questions.at(-1)!));
-  const warmUp = questions.slice(distinctQuestions, distinctQuestions + warmUpQuestions);
-  for (const question of warmUp) {
-    await memory.recall(question, { limit });
-    if (size <= 20_000) floor.search(floor.at(0), limit);
-  }
+  const tagged = items.map((item, at) => ({ ...item, tags: tagsOf(at) }));
   const asked = questions.slice(0, distinctQuestions);
-  const { ours, floorMs } = await askInTurn(memory, floor, asked);
-  const explanations = await explained(memory, asked.slice(0, 500));
-  const { p50Ms, p95Ms, p99Ms } = latencies(ours);
-  const floorP50Ms = median(floorMs);
-  const row = {
-    entries: size,
-    questions: ours.length,
-    p50Ms,
-    p95Ms,
-    p99Ms,
-    floorP50Ms,
-    ratio: p50Ms / floorP50Ms,
-    firstMs,
-    vectors: explanations[0]!.path.vector,
-    real,
-    duplicateRate,
+  const floor = await floorOver(tagged);
+  const results = await measureOpen(path, tagged, floor, asked, questions);
+  say(`${size}: comparing with exact`);
+  const found = await shareFound(path, floor, tagged, asked.slice(0, comparedQuestions));
+  say(`${size}: starting processes`);
+  const coldMs = await coldStart(path, asked);
+  return {
+    speed: { entries: size, ...results.speed, coldMs, real, duplicateRate },
+    found: { entries: size, ...found, ownVectors: results.ownVectors },
+    space: {
+      entries: size,
+      ...results.space,
+      fileMegabytes: statSync(path).size / 1e6,
+      snapshotMegabytes: bytesUnder(`${path}-index`) / 1e6,
+    },
+    stages: results.stages.map((stage) => ({ entries: size, ...stage })),
+    ranking: results.ranking,
   };
-  return { row, stages: stageRows(size, explanations), ranking: await rankingHash(memory) };
 }
 
-async function floorOver(memory: Strata, size: number): Promise<PlainCosine> {
-  let floor: PlainCosine | undefined;
-  for await (const { vector } of storedVectors(memory)) {
-    if (!vector) continue;
-    floor ??= new PlainCosine(size, vector.length);
-    floor.add(vector);
+async function measureOpen(
+  path: string,
+  items: readonly StoreItem[],
+  floor: PlainCosine,
+  asked: readonly string[],
+  questions: readonly string[],
+) {
+  await using memory = await openMemory({ path });
+  say(`${items.length}: storing`);
+  const seconds = (await timed(() => memory.storeMany(items))) / 1_000;
+  say(`${items.length}: indexing`);
+  const before = process.memoryUsage().rss;
+  const buildMs = await timed(() => memory.recall(questions.at(-1)!, { cache: false }));
+  // When it has answered, the index is at rest: postings merged, vectors sketched, its snapshot written.
+  const measured = await memory.measureRecall();
+  const residentGrowth = process.memoryUsage().rss - before;
+  for (const question of questions.slice(distinctQuestions, distinctQuestions + warmUpQuestions)) {
+    await memory.recall(question, { limit, cache: false });
+    if (items.length <= 20_000) floor.search(floor.at(0), limit);
   }
-  if (!floor) throw new Error("Expected vectors in the memory's export; got none.");
+  say(`${items.length}: asking`);
+  const { ours, floorMs } = await askInTurn(memory, floor, asked);
+  const explanations = await explained(memory, asked.slice(0, 500));
+  say(`${items.length}: asking while writing`);
+  const meanwhile = await writeAndAsk(memory, items, asked);
+  const { p50Ms, p95Ms, p99Ms } = latencies(ours);
+  const floorP50Ms = median(floorMs);
+  return {
+    speed: {
+      questions: ours.length,
+      p50Ms,
+      p95Ms,
+      p99Ms,
+      floorP50Ms,
+      ratio: p50Ms / floorP50Ms,
+      ...meanwhile,
+      vectors: explanations[0]!.path.vector,
+    },
+    ownVectors: measured.recallAt10,
+    space: {
+      storedPerSecond: items.length / seconds,
+      indexedMs: buildMs,
+      residentGrowthMegabytes: residentGrowth / 1e6,
+    },
+    stages: stageRows(explanations),
+    ranking: await rankingHash(memory),
+  };
+}
+
+function say(progress: string): void {
+  console.error(progress);
+}
+
+/** Each tag is carried by items spread evenly over all. */
+function tagsOf(at: number): string[] {
+  return Object.entries(shares)
+    .filter(([, share]) => at % (1_000 / share) === 3 % (1_000 / share))
+    .map(([name]) => tagOf(name));
+}
+
+function tagOf(share: string): string {
+  return share.replace(" %", "-percent");
+}
+
+/** The items' vectors, by their numbers; zeros where the model knows nothing. */
+async function floorOver(items: readonly StoreItem[]): Promise<PlainCosine> {
+  const model = await openBuiltinModel();
+  const floor = new PlainCosine(items.length, model.dimensions);
+  const nothing = new Float32Array(model.dimensions);
+  for (let from = 0; from < items.length; from += batchSize) {
+    const texts = items
+      .slice(from, from + batchSize)
+      .map(({ at, ...item }) =>
+        vectorText({ ...item, at: at === undefined ? undefined : new Date(at).getTime() }),
+      );
+    for (const vector of model.doEmbed(texts).vectors) floor.add(vector ?? nothing);
+  }
   return floor;
 }
 
@@ -89,7 +180,7 @@ async function askInTurn(
   const { ours } = await timedInTurn(
     questions.length,
     100,
-    (call) => memory.recall(questions[call]!, { limit }),
+    (call) => memory.recall(questions[call]!, { limit, cache: false }),
     async (call) => {
       if (call % every > 0) return;
       floorMs.push(await timed(() => floor.search(floor.at((call * 97) % floor.count), limit)));
@@ -101,25 +192,99 @@ async function askInTurn(
 async function explained(memory: Strata, questions: readonly string[]): Promise<Explanation[]> {
   const explanations: Explanation[] = [];
   for (const question of questions) {
-    const { explanation } = await memory.recall(question, { limit, explain: true, touch: false });
+    const { explanation } = await memory.recall(question, {
+      limit,
+      explain: true,
+      touch: false,
+      cache: false,
+    });
     if (explanation) explanations.push(explanation);
   }
   return explanations;
 }
 
-function stageRows(size: number, explanations: readonly Explanation[]): object[] {
+/**
+ * Share of the ten nearest memories, by comparing the vectors of all that pass the filter, that a recall by meaning
+ * alone finds. Memories of equal cosine count alike.
+ */
+async function shareFound(
+  path: string,
+  floor: PlainCosine,
+  items: readonly StoreItem[],
+  questions: readonly string[],
+): Promise<Record<string, number>> {
+  const model = await openBuiltinModel();
+  await using memory = await openMemory({ path, ranking: withoutBonuses });
+  const found: Record<string, number> = {};
+  for (const name of ["all", ...Object.keys(shares)]) {
+    const tags = name === "all" ? undefined : [tagOf(name)];
+    const passes = tags && Uint8Array.from(items, (item) => (item.tags?.includes(tags[0]!) ? 1 : 0));
+    let sum = 0;
+    let compared = 0;
+    for (const question of questions) {
+      const vector = model.doEmbed([question]).vectors[0];
+      if (!vector) continue;
+      const nearest = floor.search(vector, limit, passes);
+      if (nearest.length === 0) continue;
+      const options: RecallOptions = { limit, mode: "vector", tags, touch: false, cache: false };
+      const { hits } = await memory.recall(question, { ...options, explain: true, fold: false });
+      // The store keeps halves: so much may a cosine differ.
+      const least = floor.cosine(vector, nearest.at(-1)!) - 2e-3;
+      sum += hits.filter(({ why }) => why!.vector.raw >= least).length / nearest.length;
+      compared += 1;
+    }
+    found[name] = sum / compared;
+  }
+  return found;
+}
+
+/** Questions one after the other while another caller stores one memory after the other, each durable. */
+async function writeAndAsk(memory: Strata, items: readonly StoreItem[], questions: readonly string[]) {
+  let asking = true;
+  let writes = 0;
+  const write = async () => {
+    while (asking) {
+      await memory.store(`${items[writes % items.length]!.content} (${writes})`, { tier: "semantic" });
+      writes += 1;
+    }
+  };
+  const writing = write();
+  const times: number[] = [];
+  const started = performance.now();
+  for (const question of questions) {
+    times.push(await timed(() => memory.recall(question, { limit, cache: false })));
+  }
+  const seconds = (performance.now() - started) / 1_000;
+  asking = false;
+  await writing;
+  return { writesPerSecond: writes / seconds, p50WhileWritingMs: median(times) };
+}
+
+/** From the start of a process to its answer: the built package's command, median of some. */
+async function coldStart(path: string, questions: readonly string[]): Promise<number> {
+  const command = await installedCommand(join(dirname(path), "package"));
+  const environment = { ...process.env, NODE_COMPILE_CACHE: join(dirname(path), "compiled") };
+  const times: number[] = [];
+  for (let round = 0; round <= coldStarts; round += 1) {
+    const words = [command, "recall", questions[round]!, "--db", path, "--json"];
+    times.push(await answerMs(words, environment));
+  }
+  // The first fills the cache of compiled code.
+  return median(times.slice(1));
+}
+
+function bytesUnder(folder: string): number {
+  if (!existsSync(folder)) return 0;
+  return readdirSync(folder).reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
+}
+
+function stageRows(explanations: readonly Explanation[]): object[] {
   const stages = Map.groupBy(
     explanations.flatMap(({ stages }) => stages),
     ({ name }) => name,
   );
   return [...stages].map(([stage, times]) => {
     const ms = times.map((time) => time.ms);
-    return {
-      entries: size,
-      stage,
-      p50Ms: median(ms),
-      p95Ms: percentile(ms, 0.95),
-      p99Ms: percentile(ms, 0.99),
-    };
+    return { stage, p50Ms: median(ms), p95Ms: percentile(ms, 0.95), p99Ms: percentile(ms, 0.99) };
   });
 }
