@@ -111,7 +111,7 @@ export function* encodeSnapshot(
   for (const [from, to] of slices(sketched, vectors.sketchBytes)) {
     yield checked(padded(vectors.sketchesAt(from, to).slice()));
   }
-  for (const [from, to] of slices(slots, vectors.rowBytes)) yield checked(vectors.rowsAt(from, to).slice());
+  for (const [from, to] of slices(slots, vectors.rowBytes)) yield checked(vectors.rowsAt(from, to));
   const trailer = new DataView(new ArrayBuffer(trailerBytes));
   trailer.setUint32(0, checksum, true);
   yield new Uint8Array(trailer.buffer);

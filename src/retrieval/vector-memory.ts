@@ -210,16 +210,16 @@ export class VectorMemory {
     return sketchWords(dimensions) * 8;
   }
 
-  /** Sketches rows `from` to `to`. */
-  sketch(rows: Block, dimensions: number, from: number, to: number, sketches: Block): void {
+  /** Sketches rows 0 to `count` of a block. */
+  sketch(rows: Block, dimensions: number, count: number, sketches: Block): void {
     const stride = strideOf(dimensions);
     const signs = this.#rotationSigns(stride);
     this.#query = this.#atLeast(this.#query, stride * 4);
     this.#kernel.sketchRows(
       rows.offset,
       stride,
-      from,
-      to,
+      0,
+      count,
       signs.offset,
       this.#query.offset,
       sketchWords(dimensions),

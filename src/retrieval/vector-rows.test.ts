@@ -88,7 +88,28 @@ test("what has no sketch yet, what is hidden and what has no vector are each tol
   assert.ok(!best(rows, query, 2_000).includes(2_000));
   assert.ok(!best(rows, query, 2_002).includes(2_001));
   rows.pushCopy(7);
-  assert.deepEqual(rows.row(2_002), rows.row(7));
+  assert.deepEqual(rows.halves(2_002), rows.halves(7));
+});
+
+test("what is written in pieces is what was pushed one by one, over the bounds of chunks", () => {
+  const memory = new VectorMemory();
+  const whole = filled(vectors.slice(0, 9_000), 20_000, memory);
+  const copy = new VectorRows(memory, dimensions, 20_000);
+  copy.reserve(9_000);
+  for (let from = 0; from < 9_000; from += 1_700) {
+    const to = Math.min(9_000, from + 1_700);
+    copy.append(whole.rowsAt(from, to), new Uint8Array(to - from).fill(1));
+  }
+  const [query] = queries;
+  assert.deepEqual(best(copy, query!, 50), best(whole, query!, 50));
+  assert.deepEqual(copy.cosinesAt(query!, 8_000, 8_500), whole.cosinesAt(query!, 8_000, 8_500));
+  for (const slot of [0, 8_191, 8_192, 8_999]) assert.deepEqual(copy.halves(slot), vectors[slot]);
+  const taken = memory.bytes;
+  for (let round = 0; round < 20; round++) {
+    copy.release();
+    for (const vector of vectors.slice(0, 9_000)) copy.push(vector);
+  }
+  assert.ok(memory.bytes <= 2 * taken, "what is given back is used again");
 });
 
 test("a copy of some slots finds what the whole finds among them", () => {

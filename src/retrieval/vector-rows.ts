@@ -18,11 +18,13 @@ const usualBits = 256;
 const maxEffort = 16;
 /** Rows sketched before others run: some four milliseconds. */
 const sketchedAtOnce = 2_048;
+/** Vectors in one piece of memory: what grows is copied, and so much is copied in a millisecond or two. */
+const chunkSize = 8_192;
 const emptyBlock: Block = { offset: 0, bytes: 0 };
 
 /**
- * The unit vectors of one namespace by slot, float16, in one piece of memory. Where there are many, each also has a
- * sketch of a bit a dimension, by which the nearest are found without reading all vectors. Vectors that came last have
+ * The unit vectors of one namespace by slot, float16, in contiguous chunks of memory. Where there are many, each also has
+ * a sketch of a bit a dimension, by which the nearest are found without reading all vectors. Vectors that came last have
  * none yet and are compared themselves.
  */
 export class VectorRows {
@@ -30,7 +32,12 @@ export class VectorRows {
   readonly #dimensions: number;
   readonly #rowBytes: number;
   readonly #exactRows: number;
-  #rows: Block;
+  /** Each of `chunkSize` rows but the last. */
+  #chunks: Block[] = [];
+  /** By chunk, the number of its first row when rows are counted from the memory's beginning. */
+  #firsts: number[] = [];
+  /** Rows for which there is room. */
+  #capacity = 0;
   /** 1 for each slot whose vector may be found. */
   #marks: Block;
   #sketches: Block = emptyBlock;
@@ -44,13 +51,13 @@ export class VectorRows {
     this.#dimensions = dimensions;
     this.#rowBytes = strideOf(dimensions) * 2;
     this.#exactRows = exactRows;
-    this.#rows = emptyBlock;
     this.#marks = emptyBlock;
     this.#effort = Math.max(1, usualBits / dimensions);
   }
 
   get bytes(): number {
-    return this.#rows.bytes + this.#marks.bytes + this.#sketches.bytes;
+    const rows = this.#chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
+    return rows + this.#marks.bytes + this.#sketches.bytes;
   }
 
   get size(): number {
@@ -87,18 +94,15 @@ export class VectorRows {
   /** Adds a vector, or the absence of one, at the next slot. */
   push(vector: Float16Array | null): void {
     const slot = this.#grow(this.#size + 1);
-    const bytes = this.#memory.view(this.#rows);
-    const at = slot * this.#rowBytes;
-    bytes.fill(0, at, at + this.#rowBytes);
-    if (vector) bytes.set(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength), at);
+    const row = this.#row(slot).fill(0);
+    if (vector) row.set(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength));
     this.#memory.view(this.#marks)[slot] = vector ? 1 : 0;
   }
 
   /** Adds a copy of another slot's. */
   pushCopy(former: number): void {
     const slot = this.#grow(this.#size + 1);
-    const from = former * this.#rowBytes;
-    this.#memory.view(this.#rows).copyWithin(slot * this.#rowBytes, from, from + this.#rowBytes);
+    this.#row(slot).set(this.#row(former));
     const marks = this.#memory.view(this.#marks);
     marks[slot] = marks[former]!;
   }
@@ -106,9 +110,8 @@ export class VectorRows {
   /** Adds a copy of another's slot, with its sketch when all before it have theirs. */
   pushFrom(other: VectorRows, from: number): void {
     const slot = this.#grow(this.#size + 1);
-    const marks = this.#memory.view(this.#marks);
-    marks[slot] = this.#memory.view(other.#marks)[from]!;
-    this.#memory.view(this.#rows).set(other.row(from), slot * this.#rowBytes);
+    this.#memory.view(this.#marks)[slot] = this.#memory.view(other.#marks)[from]!;
+    this.#row(slot).set(other.#row(from));
     if (this.#sketched !== slot || from >= other.#sketched) return;
     const at = slot * this.sketchBytes;
     this.#sketches = this.#sized(this.#sketches, at + this.sketchBytes, at);
@@ -118,15 +121,24 @@ export class VectorRows {
 
   /** Makes room for this many slots at once. */
   reserve(size: number): void {
-    if (size * this.#rowBytes <= this.#rows.bytes) return;
-    this.#rows = this.#sized(this.#rows, size * this.#rowBytes, this.#size * this.#rowBytes);
-    this.#marks = this.#sized(this.#marks, size, this.#size);
+    if (size <= this.#capacity) return;
+    while (this.#capacity < size) {
+      const last = this.#chunks.length - 1;
+      const rows = Math.min(chunkSize, size - Math.max(0, last) * chunkSize);
+      const grows = last >= 0 && this.#capacity < this.#chunks.length * chunkSize;
+      if (grows) this.#growChunk(last, Math.max(rows, Math.min(chunkSize, this.#chunkRows(last) * 2)));
+      else this.#addChunk(Math.min(chunkSize, size - this.#chunks.length * chunkSize));
+    }
+    this.#marks = this.#sized(this.#marks, this.#capacity, this.#size);
   }
 
   /** Adds rows as they are kept, with a mark for each. */
   append(rows: Uint8Array, marks: Uint8Array): void {
     const first = this.#grow(this.#size + marks.length);
-    this.#memory.view(this.#rows).set(rows, first * this.#rowBytes);
+    for (const [from, to] of this.#runs(first, this.#size)) {
+      const bytes = rows.subarray((from - first) * this.#rowBytes, (to - first) * this.#rowBytes);
+      this.#view(from, to).set(bytes);
+    }
     this.#memory.view(this.#marks).set(marks, first);
   }
 
@@ -135,20 +147,18 @@ export class VectorRows {
     this.#memory.view(this.#marks)[slot] = 0;
   }
 
-  /** A slot's vector as it is kept; good until the next call. */
-  row(slot: number): Uint8Array {
-    return this.rowsAt(slot, slot + 1);
-  }
-
-  /** A slot's vector, zeros where there is none; good until the next call. */
+  /** A slot's vector; zeros where there is none. */
   halves(slot: number): Float16Array {
-    const bytes = this.row(slot);
-    return new Float16Array(bytes.buffer, bytes.byteOffset, this.#dimensions);
+    return new Float16Array(this.#row(slot).slice().buffer, 0, this.#dimensions);
   }
 
-  /** Vectors from one slot up to another as they are kept; good until the next call. */
+  /** A copy of the vectors from one slot up to another as they are kept. */
   rowsAt(from: number, to: number): Uint8Array {
-    return this.#memory.view(this.#rows).subarray(from * this.#rowBytes, to * this.#rowBytes);
+    const rows = new Uint8Array((to - from) * this.#rowBytes);
+    for (const [start, end] of this.#runs(from, to)) {
+      rows.set(this.#view(start, end), (start - from) * this.#rowBytes);
+    }
+    return rows;
   }
 
   /** Sketches some of what has none. @returns True when more is left. */
@@ -157,7 +167,12 @@ export class VectorRows {
     const to = Math.min(this.#size, this.#sketched + sketchedAtOnce);
     if (to === this.#sketched) return false;
     this.#sketches = this.#sized(this.#sketches, to * this.sketchBytes, this.#sketched * this.sketchBytes);
-    this.#memory.sketch(this.#rows, this.#dimensions, this.#sketched, to, this.#sketches);
+    for (const [from, end] of this.#runs(this.#sketched, to)) {
+      this.#memory.sketch(this.#rowBlock(from, end), this.#dimensions, end - from, {
+        offset: this.#sketches.offset + from * this.sketchBytes,
+        bytes: (end - from) * this.sketchBytes,
+      });
+    }
     this.#sketched = to;
     return to < this.#size;
   }
@@ -196,9 +211,7 @@ export class VectorRows {
       return { numbers, scores: this.cosines(query, numbers), path: "exact" };
     }
     const marks = mask ? this.#masked(mask) : this.#marks;
-    if (this.path === "exact") {
-      return { ...this.#memory.scanBest(query, this.#rows, marks, this.#size, limit), path: "exact" };
-    }
+    if (this.path === "exact") return { ...this.#best(query, marks, limit), path: "exact" };
     const coarse = Math.max(leastCoarse, this.#sketched * coarseShare, limit * coarsePerWanted);
     const wanted = Math.max(leastCompared, this.#sketched * comparedShare, limit * comparedPerWanted);
     const near = this.#memory.nearestSketches(
@@ -220,13 +233,21 @@ export class VectorRows {
 
   /** Exact cosines of slots to a unit vector, in their order; 0 where there is no vector. */
   cosines(query: Float32Array, slots: Uint32Array): Float32Array {
-    return this.#memory.scanSome(query, this.#rows, slots).slice();
+    const numbers = new Uint32Array(slots.length);
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!;
+      numbers[i] = this.#firsts[(slot / chunkSize) | 0]! + (slot % chunkSize);
+    }
+    return this.#memory.scanSome(query, emptyBlock, numbers).slice();
   }
 
   /** The same for slots next to each other. */
   cosinesAt(query: Float32Array, from: number, to: number): Float32Array {
-    const rows = { offset: this.#rows.offset + from * this.#rowBytes, bytes: (to - from) * this.#rowBytes };
-    return this.#memory.scanAll(query, rows, to - from).slice();
+    const cosines = new Float32Array(to - from);
+    for (const [start, end] of this.#runs(from, to)) {
+      cosines.set(this.#memory.scanAll(query, this.#rowBlock(start, end), end - start), start - from);
+    }
+    return cosines;
   }
 
   /** True for a slot whose vector may be found. */
@@ -236,9 +257,67 @@ export class VectorRows {
 
   /** Gives the memory back. */
   release(): void {
-    for (const block of [this.#rows, this.#marks, this.#sketches]) this.#memory.release(block);
-    this.#rows = this.#marks = this.#sketches = emptyBlock;
-    this.#size = this.#sketched = 0;
+    for (const block of [...this.#chunks, this.#marks, this.#sketches]) this.#memory.release(block);
+    this.#chunks = [];
+    this.#firsts = [];
+    this.#marks = this.#sketches = emptyBlock;
+    this.#size = this.#sketched = this.#capacity = 0;
+  }
+
+  /** What compares best of all that are marked. */
+  #best(query: Float32Array, marks: Block, limit: number): ScoredRows {
+    if (this.#chunks.length <= 1) {
+      return this.#memory.scanBest(query, this.#rowBlock(0, this.#size), marks, this.#size, limit);
+    }
+    const marked = this.#memory.view(marks).subarray(0, this.#size);
+    const slots = Uint32Array.from(marked.keys()).filter((slot) => marked[slot] === 1);
+    return { numbers: slots, scores: this.cosines(query, slots) };
+  }
+
+  #chunkRows(chunk: number): number {
+    return Math.min(chunkSize, this.#capacity - chunk * chunkSize);
+  }
+
+  #addChunk(rows: number): void {
+    const block = this.#memory.allocate((rows + 1) * this.#rowBytes);
+    this.#chunks.push(block);
+    this.#firsts.push(Math.ceil(block.offset / this.#rowBytes));
+    this.#capacity += rows;
+  }
+
+  #growChunk(chunk: number, rows: number): void {
+    const from = chunk * chunkSize;
+    const former = this.#chunks.pop()!;
+    const used = this.#size - from;
+    const formerFirst = this.#firsts.pop()!;
+    this.#capacity = from;
+    this.#addChunk(rows);
+    const bytes = { offset: formerFirst * this.#rowBytes, bytes: used * this.#rowBytes };
+    if (used > 0) this.#view(from, this.#size).set(this.#memory.view(bytes));
+    this.#memory.release(former);
+  }
+
+  /** Runs of slots that lie in one chunk. */
+  *#runs(from: number, to: number): Generator<readonly [from: number, to: number]> {
+    for (let start = from; start < to; ) {
+      const end = Math.min(to, start - (start % chunkSize) + chunkSize);
+      yield [start, end];
+      start = end;
+    }
+  }
+
+  /** Where slots of one chunk lie. */
+  #rowBlock(from: number, to: number): Block {
+    const first = (this.#firsts[(from / chunkSize) | 0] ?? 0) + (from % chunkSize);
+    return { offset: first * this.#rowBytes, bytes: (to - from) * this.#rowBytes };
+  }
+
+  #view(from: number, to: number): Uint8Array {
+    return this.#memory.view(this.#rowBlock(from, to));
+  }
+
+  #row(slot: number): Uint8Array {
+    return this.#view(slot, slot + 1);
   }
 
   #masked(mask: Uint8Array): Block {
@@ -252,8 +331,7 @@ export class VectorRows {
   /** Makes room for `size` slots. @returns The first new one. */
   #grow(size: number): number {
     const first = this.#size;
-    this.#rows = this.#sized(this.#rows, size * this.#rowBytes, first * this.#rowBytes);
-    this.#marks = this.#sized(this.#marks, size, first);
+    this.reserve(size);
     this.#size = size;
     return first;
   }
