@@ -58,7 +58,8 @@ export type ErrorCode =
   | "MODEL_NOT_FOUND"
   | "RERANKING_FAILED"
   | "QUEUE_FULL"
-  | "BUDGET_EXCEEDED";
+  | "BUDGET_EXCEEDED"
+  | "LIMIT_REACHED";
 
 /** Every code an error of Strata can carry. */
 export const errorTable: Readonly<Record<ErrorCode, ErrorKind>> = {
@@ -77,7 +78,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorKind>> = {
   UNSUPPORTED_NODE: kind(2, 500, "The running Node.js is older than 24."),
   INVALID_CONFIGURATION: kind(2, 400, "A configuration value or key cannot be used."),
 
-  NOT_FOUND: kind(3, 404, "No visible memory or document has that id."),
+  NOT_FOUND: kind(3, 404, "No visible memory, document, run or snapshot has that id or name."),
 
   ALREADY_EXISTS: kind(4, 409, "Another memory has that id or idempotency key."),
   VERSION_CONFLICT: kind(4, 409, "The memory changed since the version the caller saw."),
@@ -122,6 +123,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorKind>> = {
 
   QUEUE_FULL: kind(8, 503, "The bounded queue has no room.", true),
   BUDGET_EXCEEDED: kind(8, 402, "The budget set for embeddings is spent."),
+  LIMIT_REACHED: kind(8, 409, "As many of them are there as may be: remove one first."),
 };
 
 const marker: unique symbol = Symbol.for("strata-memory.error");

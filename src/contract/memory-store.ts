@@ -1,5 +1,6 @@
-import type { ChunkSource, Memory, Metadata, StoredDocument } from "./memory.ts";
+import type { ChunkSource, Memory, Metadata, StoredDocument, StoredVector } from "./memory.ts";
 import type { MemoryFilter, Scope } from "./scope.ts";
+import type { SnapshotInfo, SnapshotPage } from "./snapshot.ts";
 import type { Tier } from "./tier.ts";
 
 /**
@@ -126,6 +127,34 @@ export interface MemoryStore {
     },
   ): Promise<JournalPage>;
 
+  /**
+   * Keeps a copy of every visible memory that matches, chunks of documents left out, under a name; there whole or not at
+   * all. Each memory is as it was when it was read; what is written meanwhile may be in it or not.
+   * @throws ALREADY_EXISTS Unless `replace`. LIMIT_REACHED At {@link snapshotBound} snapshots.
+   */
+  saveSnapshot(
+    scope: Scope,
+    name: string,
+    filter: MemoryFilter,
+    call?: StoreCall & { readonly replace?: boolean | undefined },
+  ): Promise<SnapshotInfo>;
+
+  /** Snapshots of a namespace by name. */
+  snapshots(scope: Scope): Promise<SnapshotInfo[]>;
+
+  /**
+   * What a snapshot keeps, in a fixed order, a page at a time.
+   * @throws NOT_FOUND
+   */
+  readSnapshot(
+    scope: Scope,
+    name: string,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Promise<SnapshotPage>;
+
+  /** @throws NOT_FOUND */
+  deleteSnapshot(scope: Scope, name: string, call?: StoreCall): Promise<void>;
+
   /** Takes the lease of that name for `ttlMs`, or tells that another holds it. Taking it again as the same holder renews it. */
   acquireLease(name: string, holder: string, ttlMs: number): Promise<boolean>;
 
@@ -139,13 +168,6 @@ export interface MemoryStore {
 export interface StoreCall {
   /** Rejects with its reason when aborted before the step began; a step begun ends. */
   readonly signal?: AbortSignal | undefined;
-}
-
-/** A vector with the model that made it. */
-export interface StoredVector {
-  readonly model: string;
-  /** Unit length; drivers keep float16. */
-  readonly values: Float32Array;
 }
 
 /** A memory to add. Every option is decided by the caller; times are milliseconds since 1970. */

@@ -81,3 +81,10 @@ export interface StoredDocument {
   /** UTF-16 units of its text. */
   readonly characters: number;
 }
+
+/** A vector with the model that made it. */
+export interface StoredVector {
+  readonly model: string;
+  /** Unit length; drivers keep float16. */
+  readonly values: Float32Array;
+}

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { StrataError } from "../contract/errors.ts";
-import type { Memory, StoredDocument } from "../contract/memory.ts";
-import type { StoredVector } from "../contract/memory-store.ts";
+import type { Memory, StoredDocument, StoredVector } from "../contract/memory.ts";
 
 /** Version of the format; a reader refuses a newer one. */
 export const formatVersion = 1;

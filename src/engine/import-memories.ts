@@ -1,5 +1,6 @@
 import { vectorText } from "../contract/index-text.ts";
-import type { NewChunk, NewEntry, StagedDocument, StoredVector } from "../contract/memory-store.ts";
+import type { StoredVector } from "../contract/memory.ts";
+import type { NewChunk, NewEntry, StagedDocument } from "../contract/memory-store.ts";
 import type { Scope } from "../contract/scope.ts";
 import { checkOptions } from "./check-values.ts";
 import { checkedLines, type DocumentLine, decodeVector, type MemoryLine } from "./export-format.ts";

@@ -5,6 +5,7 @@ import type { IndexRow, MemoryStore } from "../contract/memory-store.ts";
 import type { TextAnalyzer } from "../contract/text-analyzer.ts";
 import { isTier, type TierTable, tiers } from "../contract/tier.ts";
 import { createManualClock, type ManualClock } from "./manual-clock.ts";
+import { snapshotContract } from "./snapshot-contract.ts";
 import {
   hashOf,
   plainAnalyzer,
@@ -83,6 +84,8 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
       await store.addChunks(staged, sampleChunks(prefix, texts));
       return store.publishDocument(staged);
     };
+
+    snapshotContract(() => store);
 
     describe("adding and reading", () => {
       test("what was added is read by id, whole", async () => {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import type { NewChunk, NewDocument, NewEntry, StoredVector } from "../contract/memory-store.ts";
+import type { StoredVector } from "../contract/memory.ts";
+import type { NewChunk, NewDocument, NewEntry } from "../contract/memory-store.ts";
 import type { TextAnalyzer } from "../contract/text-analyzer.ts";
 
 /** Words in lower case, for tests that need some tokenizer. */

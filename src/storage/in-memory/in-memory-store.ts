@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
 import { type Clock, systemClock } from "../../contract/clock.ts";
 import { StrataError } from "../../contract/errors.ts";
-import type { Memory, StoredDocument } from "../../contract/memory.ts";
+import type { Memory, StoredDocument, StoredVector } from "../../contract/memory.ts";
 import type {
   AddResult,
   ChangePage,
@@ -21,19 +21,25 @@ import type {
   RowFacts,
   StagedDocument,
   StoreCall,
-  StoredVector,
   StoreStats,
   TierStats,
   UpdateResult,
   Use,
 } from "../../contract/memory-store.ts";
 import type { MemoryFilter, Scope } from "../../contract/scope.ts";
+import {
+  type SnapshotInfo,
+  type SnapshotItem,
+  type SnapshotPage,
+  snapshotBound,
+} from "../../contract/snapshot.ts";
 import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
 import { defaultTierTable, isTier, type Tier, type TierTable, tiers } from "../../contract/tier.ts";
 import { assertChunkPatch, assertVersion, noSuchMemory } from "../chunk-patch.ts";
 import { decodeCursor, decodeNameCursor, encodeCursor, encodeNameCursor } from "../cursor.ts";
 import { matchesFilter } from "../filter-match.ts";
 import { resolveEntries } from "../resolve-entries.ts";
+import { noSuchSnapshot, snapshotLimitReached, snapshotTaken } from "../snapshot-errors.ts";
 import {
   changesIn,
   countedUnits,
@@ -92,6 +98,7 @@ interface Namespace {
   readonly keys: Map<string, MemoryRecord>;
   readonly documents: Map<string, DocumentRecord>;
   readonly staged: Map<number, Staging>;
+  readonly snapshots: Map<string, { readonly createdAt: number; items: SnapshotItem[] }>;
   journal: JournalEntry[];
   evicted: number;
 }
@@ -203,6 +210,7 @@ class InMemoryStore implements MemoryStore {
       if (document && !isWhole) this.#removeChunk(space, record, run, call?.erase ?? false);
       else this.#remove(space, unitOf(record), "forget", "forgotten on request", run, call?.erase ?? false);
     }
+    if (call?.erase) eraseFromSnapshots(space, new Set([...records].map(({ id }) => id)), filter);
     const forgotten = records.size;
     return forgotten === 0 || call?.erase ? { forgotten } : { forgotten, run };
   }
@@ -212,6 +220,7 @@ class InMemoryStore implements MemoryStore {
     const space = this.#begin(scope);
     for (const unit of [...units(space)]) this.#remove(space, unit, "forget", "", uuidv7(), true);
     space.staged.clear();
+    space.snapshots.clear();
     space.journal = [];
     return forgotten;
   }
@@ -263,8 +272,7 @@ class InMemoryStore implements MemoryStore {
     const space = this.#begin(scope);
     return ids.map((id) => {
       const record = space.ids.get(id);
-      if (!record?.vector || !this.#isVisible(record)) return null;
-      return { model: record.vector.model, values: Float32Array.from(record.vector.values) };
+      return record && this.#isVisible(record) ? vectorOf(record) : null;
     });
   }
 
@@ -458,6 +466,48 @@ class InMemoryStore implements MemoryStore {
     };
   }
 
+  async saveSnapshot(
+    scope: Scope,
+    name: string,
+    filter: MemoryFilter,
+    call?: StoreCall & { readonly replace?: boolean | undefined },
+  ): Promise<SnapshotInfo> {
+    const space = this.#begin(scope, call);
+    const isTaken = space.snapshots.has(name);
+    if (isTaken && call?.replace !== true) throw snapshotTaken(name);
+    if (!isTaken && space.snapshots.size >= snapshotBound) throw snapshotLimitReached(space.snapshots.size);
+    const items = this.#matching(space, filter)
+      .filter((record) => !record.document)
+      .map((record) => ({ memory: toMemory(space.name, record), vector: vectorOf(record) }));
+    const snapshot = { createdAt: this.#now(), items };
+    space.snapshots.set(name, snapshot);
+    return snapshotInfo(name, snapshot);
+  }
+
+  async snapshots(scope: Scope): Promise<SnapshotInfo[]> {
+    const named = [...this.#begin(scope).snapshots].sort(([one], [other]) => compareNames(one, other));
+    return named.map(([name, snapshot]) => snapshotInfo(name, snapshot));
+  }
+
+  async readSnapshot(
+    scope: Scope,
+    name: string,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Promise<SnapshotPage> {
+    const [start] = page.cursor === undefined ? [0] : decodeCursor("snapshot", page.cursor, 1);
+    const snapshot = this.#begin(scope).snapshots.get(name);
+    if (!snapshot) throw noSuchSnapshot(name);
+    const end = start! + page.limit;
+    return {
+      items: structuredClone(snapshot.items.slice(start, end)),
+      ...(end < snapshot.items.length ? { cursor: encodeCursor("snapshot", [end]) } : {}),
+    };
+  }
+
+  async deleteSnapshot(scope: Scope, name: string, call?: StoreCall): Promise<void> {
+    if (!this.#begin(scope, call).snapshots.delete(name)) throw noSuchSnapshot(name);
+  }
+
   async acquireLease(name: string, holder: string, ttlMs: number): Promise<boolean> {
     this.#assertOpen();
     const lease = this.#leases.get(name);
@@ -489,6 +539,7 @@ class InMemoryStore implements MemoryStore {
         keys: new Map(),
         documents: new Map(),
         staged: new Map(),
+        snapshots: new Map(),
         journal: [],
         evicted: 0,
       };
@@ -872,4 +923,28 @@ function stagingOf(space: Namespace, staged: StagedDocument): Staging {
     "Expected a staged document; it was published, discarded, or left alone for too long. Stage it again.",
     { details: { revision: staged.revision } },
   );
+}
+
+function snapshotInfo(
+  name: string,
+  { createdAt, items }: { readonly createdAt: number; readonly items: readonly SnapshotItem[] },
+): SnapshotInfo {
+  const bytes = items.reduce(
+    (sum, { memory, vector }) =>
+      sum + Buffer.byteLength(JSON.stringify(memory)) + 2 * (vector?.values.length ?? 0),
+    0,
+  );
+  return { name, createdAt, memories: items.length, bytes };
+}
+
+function eraseFromSnapshots(space: Namespace, ids: ReadonlySet<string>, filter: MemoryFilter): void {
+  for (const snapshot of space.snapshots.values()) {
+    snapshot.items = snapshot.items.filter(
+      ({ memory }) => !ids.has(memory.id) && !matchesFilter(memory, filter),
+    );
+  }
+}
+
+function vectorOf({ vector }: MemoryRecord): StoredVector | null {
+  return vector && { model: vector.model, values: Float32Array.from(vector.values) };
 }

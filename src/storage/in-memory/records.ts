@@ -1,5 +1,5 @@
-import type { Memory, Metadata, StoredDocument } from "../../contract/memory.ts";
-import type { IndexRow, RowFacts, StoredVector } from "../../contract/memory-store.ts";
+import type { Memory, Metadata, StoredDocument, StoredVector } from "../../contract/memory.ts";
+import type { IndexRow, RowFacts } from "../../contract/memory-store.ts";
 import type { Tier } from "../../contract/tier.ts";
 
 /** What a memory or a document lives by; the chunks of a document share their document's. */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import type { MemoryStore, NewEntry } from "../../contract/memory-store.ts";
+import { createManualClock } from "../../testing/manual-clock.ts";
 import { plainAnalyzer, sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
 import { openSqliteStore, type SqliteStoreOptions } from "./sqlite-store.ts";
 
@@ -161,3 +162,39 @@ function contextRows(path: string, term: string): unknown[] {
   using database = new DatabaseSync(path, { readOnly: true });
   return database.prepare("select rowid from words where words match ?").all(`context : "1:${term}"`);
 }
+
+test("what a named snapshot keeps of an erased memory is in no byte of any file", async () => {
+  const { store, holds } = await openStore();
+  await addMany(store, 8);
+  await store.saveSnapshot(scope, "before", {});
+  await store.forget(scope, { ids: ["m3x", "m4x"] });
+  assert.ok(holds("Zyzzyvam3x"), "the snapshot and the journal hold it");
+  await store.forget(scope, { ids: ["m3x", "m4x"] }, { erase: true });
+  assertGone(holds, "m3x");
+  assertGone(holds, "m4x");
+  assert.equal((await store.readSnapshot(scope, "before", { limit: 10 })).items.length, 6);
+  await store.clear(scope);
+  for (const id of ["m0x", "m7x"]) assertGone(holds, id);
+  await store.close();
+});
+
+test("a save that a dead process left half done is invisible and swept by the next", async () => {
+  const clock = createManualClock();
+  const { store, path } = await openStore({ clock });
+  await addMany(store, 3);
+  const database = new DatabaseSync(path);
+  database.exec("insert into snapshot (namespace, name, state, created_at) values (1, 'half', 0, 0)");
+  database.exec("insert into snapshot_item (snapshot, memory_id, memory) values (1, 'm0x', '{}')");
+  assert.deepEqual(await store.snapshots(scope), []);
+  await store.saveSnapshot(scope, "whole", { ids: [] });
+  assert.deepEqual(
+    database
+      .prepare("select name from snapshot")
+      .all()
+      .map(({ name }) => name),
+    ["whole"],
+  );
+  assert.equal(database.prepare("select count(*) as items from snapshot_item").get()?.["items"], 0);
+  database.close();
+  await store.close();
+});

@@ -1,5 +1,5 @@
-import type { Memory, Metadata } from "../../contract/memory.ts";
-import type { StoredVector } from "../../contract/memory-store.ts";
+import type { Memory, Metadata, StoredVector } from "../../contract/memory.ts";
+
 import { tiers } from "../../contract/tier.ts";
 import type { Connection } from "./connection.ts";
 import { never } from "./write-step.ts";

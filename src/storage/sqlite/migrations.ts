@@ -124,4 +124,17 @@ export const migrations: readonly string[] = [
     tokenize="unicode61 remove_diacritics 0 categories 'L* M* N* P* S* C*'"
   );
   `,
+  `
+  -- Named snapshots. state: 0 being saved, 1 whole, 2 on its way out; what is not whole is removed by the next who saves.
+  create table snapshot (
+    id integer primary key, namespace integer not null, name text not null, state integer not null,
+    created_at integer not null, memories integer not null default 0, bytes integer not null default 0
+  ) strict;
+  create unique index snapshot_name on snapshot (namespace, name) where state = 1;
+  create table snapshot_item (
+    id integer primary key, snapshot integer not null, memory_id text not null,
+    memory text not null, vector blob
+  ) strict;
+  create index snapshot_item_snapshot on snapshot_item (snapshot, id);
+  `,
 ];

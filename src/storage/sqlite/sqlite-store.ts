@@ -3,7 +3,7 @@ import { LRUCache } from "lru-cache";
 import { v7 as uuidv7 } from "uuid";
 import { type Clock, systemClock } from "../../contract/clock.ts";
 import { StrataError } from "../../contract/errors.ts";
-import type { Memory, StoredDocument } from "../../contract/memory.ts";
+import type { Memory, StoredDocument, StoredVector } from "../../contract/memory.ts";
 import type {
   AddResult,
   ChangePage,
@@ -22,12 +22,12 @@ import type {
   RowFacts,
   StagedDocument,
   StoreCall,
-  StoredVector,
   StoreStats,
   UpdateResult,
   Use,
 } from "../../contract/memory-store.ts";
 import type { MemoryFilter, Scope } from "../../contract/scope.ts";
+import type { SnapshotInfo, SnapshotPage } from "../../contract/snapshot.ts";
 import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
 import { defaultTierTable, type TierTable } from "../../contract/tier.ts";
 import { decodeCursor, decodeNameCursor, encodeCursor, encodeNameCursor } from "../cursor.ts";
@@ -54,6 +54,14 @@ import {
   metadataFunction,
 } from "./matching.ts";
 import { namespaceCode, readByIds, readByRows, toMemory, vectorOf } from "./memory-rows.ts";
+import {
+  clearSnapshots,
+  deleteSnapshot,
+  eraseFromSnapshots,
+  listSnapshots,
+  readSnapshot,
+  saveSnapshot,
+} from "./named-snapshots.ts";
 import { openDatabase } from "./open-database.ts";
 import { readFacts } from "./row-facts.ts";
 import { holdsAnything, readStats } from "./store-statistics.ts";
@@ -206,8 +214,13 @@ class SqliteStore implements MemoryStore {
     if (namespace === undefined) return { forgotten: 0 };
     const run = uuidv7();
     const rows = (await this.#matches(namespace, filter)).map(([row]) => row);
+    // Before the rows, so that a process that dies in between finds what to erase again.
+    const eraseCopies = erase ? await this.#copiesEraser(scope, namespace, rows, filter, call) : undefined;
+    await eraseCopies?.();
     const forgotten = await this.#forgetRows(scope, rows, erase, run, call);
     if (!erase) return forgotten === 0 ? { forgotten } : { forgotten, run };
+    // After them, for what a snapshot saved meanwhile has copied.
+    await eraseCopies?.();
     await eraseFromJournal(this.#context, scope.namespace, namespace, filter, call);
     if (isWipeDue(this.#context)) await wipe(this.#context, call);
     return { forgotten };
@@ -220,6 +233,7 @@ class SqliteStore implements MemoryStore {
     const cleared = await this.#forgetRows(scope, rows, true, uuidv7(), call);
     await cleanUp(this.#context, { dryRun: false, scope }, call);
     await clearJournal(this.#context, namespace, call);
+    await clearSnapshots(this.#context, namespace, call);
     await sweepRevisions(this.#context, { namespace: scope.namespace, signal: call?.signal });
     await this.#write(scope, noteWipe, call);
     await wipe(this.#context, call);
@@ -392,6 +406,42 @@ class SqliteStore implements MemoryStore {
     return namespace === undefined ? { entries: [] } : readJournal(this.#db, namespace, page);
   }
 
+  async saveSnapshot(
+    scope: Scope,
+    name: string,
+    filter: MemoryFilter,
+    call?: StoreCall & { readonly replace?: boolean | undefined },
+  ): Promise<SnapshotInfo> {
+    const namespace = namespaceCode(this.#open(), scope.namespace);
+    const matches = namespace === undefined ? [] : await this.#matches(namespace, filter);
+    return saveSnapshot(
+      this.#context,
+      scope,
+      name,
+      matches.map(([row]) => row),
+      call ?? {},
+    );
+  }
+
+  async snapshots(scope: Scope): Promise<SnapshotInfo[]> {
+    this.#open();
+    return listSnapshots(this.#context, scope);
+  }
+
+  async readSnapshot(
+    scope: Scope,
+    name: string,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Promise<SnapshotPage> {
+    this.#open();
+    return readSnapshot(this.#context, scope, name, page);
+  }
+
+  async deleteSnapshot(scope: Scope, name: string, call?: StoreCall): Promise<void> {
+    this.#open();
+    await deleteSnapshot(this.#context, scope, name, call);
+  }
+
   async acquireLease(name: string, holder: string, ttlMs: number): Promise<boolean> {
     const now = this.#context.now();
     const changed = await this.#db.write(() =>
@@ -506,6 +556,25 @@ class SqliteStore implements MemoryStore {
       const kept = shown.map((row) => byRow.get(row)).filter((row) => row !== undefined);
       return { matches: found, memories: kept.map((row) => toMemory(scope.namespace, row)) };
     });
+  }
+
+  /** What takes the memories of these rows, and those that matched when they were saved, out of named snapshots. */
+  async #copiesEraser(
+    scope: Scope,
+    namespace: number,
+    rows: readonly number[],
+    filter: MemoryFilter,
+    call?: StoreCall,
+  ): Promise<() => Promise<void>> {
+    const ids = new Set<string>();
+    await this.#inSlices(scope, rows, (_, slice) => {
+      const found = this.#db.all<[string]>(
+        "select m.id from json_each(?) j cross join memory m on m.row = j.value",
+        JSON.stringify(slice),
+      );
+      for (const [id] of found) ids.add(id);
+    });
+    return () => eraseFromSnapshots(this.#context, scope.namespace, namespace, ids, filter, call);
   }
 
   /** Forgets rows in slices. Erased ones leave no row in the journal, and their chunks are swept at once. */

@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from "uuid";
-import type { EntryPatch, Evicted, StoredVector, UpdateResult } from "../../contract/memory-store.ts";
+import type { StoredVector } from "../../contract/memory.ts";
+import type { EntryPatch, Evicted, UpdateResult } from "../../contract/memory-store.ts";
 import { tiers } from "../../contract/tier.ts";
 import { assertChunkPatch, assertVersion, noSuchMemory } from "../chunk-patch.ts";
 import { enforceCapacity } from "./capacity.ts";
