@@ -98,12 +98,52 @@ export interface MemoryStore {
   /**
    * What changed after `cursor` (absent: from the beginning, so that following the feed builds an index), each
    * memory at most once as it is now. `more` tells that the next call has something already.
+   * @param model Whose vectors the rows carry where they have one; absent: each memory's own. A follower keeps to one.
    * @throws FEED_TRUNCATED, INVALID_CURSOR
    */
-  changes(scope: Scope, cursor: string | undefined, limit: number): Promise<ChangePage>;
+  changes(scope: Scope, cursor: string | undefined, limit: number, model?: string): Promise<ChangePage>;
 
   /** Differs from an earlier answer whenever the namespace may have changed since, by any process. Costs microseconds. */
   generation(scope: Scope): Promise<string>;
+
+  /** Of how many memories each model has a vector. Costs microseconds; counts what has expired and was not removed yet. */
+  coverage(scope: Scope): Promise<Coverage>;
+
+  /**
+   * Visible memories of which the model has neither a vector nor was said to know nothing, a page at a time. A page may
+   * be short or empty though more follows; what comes while the pages are read may be on none of them.
+   */
+  lacking(
+    scope: Scope,
+    model: string,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Promise<MemoryRowPage>;
+
+  /**
+   * Puts vectors of a model beside those that are there. Left out where the memory is gone, was changed since or has one
+   * of this model. Not a write: followers learn of it by {@link settleModel}.
+   * @returns For each, whether it was put.
+   */
+  addVectors(
+    scope: Scope,
+    model: string,
+    vectors: readonly RowVector[],
+    call?: StoreCall,
+  ): Promise<readonly boolean[]>;
+
+  /** Makes followers that ask for vectors of the model begin anew, so that they see all of them. */
+  settleModel(scope: Scope, model: string, call?: StoreCall): Promise<void>;
+
+  /**
+   * Drops the vectors of all other models where the model has one or knows nothing, and whatever of other models is kept
+   * to undo; a slice of about `limit` memories at a time. What lacks one of the model stays as it is.
+   */
+  dropOtherVectors(
+    scope: Scope,
+    model: string,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+    call?: StoreCall,
+  ): Promise<DropPage>;
 
   /** Figures of one namespace, or of all. */
   stats(scope?: Scope): Promise<StoreStats>;
@@ -170,6 +210,42 @@ export interface StoreCall {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a model makes of a memory's text. */
+export interface ModelVector {
+  readonly model: string;
+  /** Null: it knows nothing in the text. */
+  readonly values: Float32Array | null;
+}
+
+/** What {@link MemoryStore.addVectors} puts. */
+export interface RowVector {
+  readonly row: number;
+  /** The memory's, when its text was read. */
+  readonly version: number;
+  /** Unit length; null: the model knows nothing in the text. */
+  readonly values: Float32Array | null;
+}
+
+export interface MemoryRowPage {
+  readonly memories: readonly { readonly row: number; readonly memory: Memory }[];
+  /** For the next page; absent on the last. */
+  readonly cursor?: string;
+}
+
+export interface DropPage {
+  /** Vectors dropped. */
+  readonly dropped: number;
+  /** For the next slice; absent after the last. */
+  readonly cursor?: string;
+}
+
+/** How far the vectors of each model reach. */
+export interface Coverage {
+  readonly memories: number;
+  /** By model: memories with a vector of it, and those in which it knows nothing. */
+  readonly models: Readonly<Record<string, { readonly vectors: number; readonly unknown: number }>>;
+}
+
 /** A memory to add. Every option is decided by the caller; times are milliseconds since 1970. */
 export interface NewEntry {
   readonly id: string;
@@ -186,6 +262,8 @@ export interface NewEntry {
   readonly idempotencyKey?: string | undefined;
   /** Null when the model knew nothing in the text. */
   readonly vector: StoredVector | null;
+  /** What else models make of it, the one of `vector` too when that is null: so that nobody asks it again. */
+  readonly sideVectors?: readonly ModelVector[] | undefined;
   /** Given by an import, else the driver's clock and 0. */
   readonly createdAt?: number | undefined;
   readonly lastUsedAt?: number | undefined;
@@ -214,6 +292,8 @@ export interface EntryPatch {
     | undefined;
   /** A new vector without new content: speaker or time are part of what is embedded. */
   readonly vector?: StoredVector | null | undefined;
+  /** Beside a new vector; those of other models are gone with the former one. */
+  readonly sideVectors?: readonly ModelVector[] | undefined;
   readonly tier?: Tier | undefined;
   readonly importance?: number | undefined;
   readonly tags?: readonly string[] | undefined;
@@ -285,6 +365,7 @@ export interface NewChunk {
   readonly metadata: Metadata;
   readonly source: Omit<ChunkSource, "documentId" | "uri" | "title">;
   readonly vector: StoredVector | null;
+  readonly sideVectors?: readonly ModelVector[] | undefined;
 }
 
 /** A revision under way; opaque to callers but for the document's id. */
@@ -342,10 +423,12 @@ export interface StoreStats {
   /** Visible memories in all tiers. */
   readonly memories: number;
   readonly documents: number;
-  /** Stored without a vector, because the model knew nothing in them. */
+  /** Without a vector of any model. */
   readonly withoutVector: number;
-  /** Visible memories by model of their vector. */
+  /** Visible memories by model of their vector; during a change of models a memory has one of each. */
   readonly models: Readonly<Record<string, number>>;
+  /** Visible memories in which a model is known to know nothing, by model. */
+  readonly unknown: Readonly<Record<string, number>>;
   /** Expired, not yet removed. */
   readonly expired: number;
   /** Evicted since the store was made. */

@@ -149,7 +149,7 @@ export interface RecallRequest {
   };
   /** For `openMemory`. */
   readonly ranking: RankingOptions;
-  /** Id of the embedding model. */
+  /** Id of the embedding model; during a change of models the one that answered. */
   readonly model: string;
 }
 
@@ -159,6 +159,11 @@ export interface Recall {
   readonly hits: readonly Hit[];
   /** With `maxTokens`. */
   readonly packed?: PackedHits;
+  /**
+   * Memories that could be found by words alone, since they have no vector of the model that embedded the question:
+   * `reembed` gives them one. Present when there are any.
+   */
+  readonly skipped?: number;
   readonly explanation?: Explanation;
 }
 
@@ -174,6 +179,8 @@ export interface Research {
   readonly hits: readonly ResearchHit[];
   /** With `maxTokens`. */
   readonly packed?: PackedHits;
+  /** As of {@link Recall.skipped}: the most of any question. */
+  readonly skipped?: number;
   /** By question, when asked to explain: how its own answer came about. */
   readonly explanations?: readonly Explanation[];
 }

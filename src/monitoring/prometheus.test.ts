@@ -40,6 +40,7 @@ const store: StoreStats = {
   documents: 10,
   withoutVector: 1,
   models: {},
+  unknown: {},
   expired: 2,
   evicted: 3,
   namespaces: 4,

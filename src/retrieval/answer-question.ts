@@ -64,10 +64,11 @@ export async function answerQuestion(question: Question, pipeline: Pipeline): Pr
   }
   const packed = maxTokens !== undefined && counter ? packHits(hits, maxTokens, counter) : undefined;
   if (packed) timer.end("pack");
-  if (!explain) return { hits, ...(packed && { packed }) };
+  const { otherModel } = weighed;
+  const answer = { hits, ...(packed && { packed }), ...(otherModel > 0 && { skipped: otherModel }) };
+  if (!explain) return answer;
   return {
-    hits,
-    ...(packed && { packed }),
+    ...answer,
     explanation: explained(question, weighed, hidden, time, pipeline),
   };
 }

@@ -21,7 +21,7 @@ export async function followFeed(index: NamespaceIndex, store: MemoryStore, scop
   const generation = await store.generation(scope);
   if (index.generation === generation) return;
   for (;;) {
-    const page = await store.changes(scope, index.cursor, pageSize);
+    const page = await store.changes(scope, index.cursor, pageSize, index.model);
     await applyPage(index, store, scope, page);
     index.cursor = page.cursor;
     if (!page.more) break;

@@ -95,6 +95,7 @@ export class NamespaceIndex {
   readonly #deadCounts = new Map<string, { count: number; seen: number }>();
   #tailMemories = 0;
   #compacting = false;
+  #otherModel = 0;
   #accumulators: Float64Array = new Float64Array(0);
   #orders: ThreadOrders | undefined;
 
@@ -116,6 +117,16 @@ export class NamespaceIndex {
   /** Memories it holds. */
   get size(): number {
     return this.columns.size - this.#deadSlots.length;
+  }
+
+  /** Id of the model whose vectors it holds. */
+  get model(): string {
+    return this.#surroundings.model.id;
+  }
+
+  /** Memories that have vectors of other models alone. */
+  get otherModel(): number {
+    return this.#otherModel;
   }
 
   /** Slots that hold no memory any more. */
@@ -246,6 +257,7 @@ export class NamespaceIndex {
     if (kept && former >= 0) this.#vectors.pushCopy(former);
     else this.#vectors.push(usable ? given : null);
     this.#tailMemories++;
+    if (state === vectorStates.otherModel) this.#otherModel++;
     const totals = this.totals[entry.kind]!;
     totals.memories++;
     totals.contentTerms += contentTerms;
@@ -346,7 +358,7 @@ export class NamespaceIndex {
   /** Finds out anew where each row stands, and what is dead. */
   #placeRows(): void {
     const { size } = this.columns;
-    const { rows } = this.columns.arrays;
+    const { rows, vectors } = this.columns.arrays;
     const { live } = this;
     const ascending = new Uint32Array(size);
     let placed = 0;
@@ -354,8 +366,10 @@ export class NamespaceIndex {
     this.#late.clear();
     this.#deadSlots = [];
     this.#deadCounts.clear();
+    this.#otherModel = 0;
     for (let slot = 0; slot < size; slot++) {
       const row = rows[slot]!;
+      if (live[slot] === 1 && vectors[slot] === vectorStates.otherModel) this.#otherModel++;
       if (live[slot] !== 1) this.#deadSlots.push(slot);
       else if (row > last) {
         ascending[placed++] = slot;
@@ -399,7 +413,8 @@ export class NamespaceIndex {
   }
 
   #kill(slot: number): void {
-    const { kinds, contentLengths, contextLengths, threads, speakers } = this.columns.arrays;
+    const { kinds, contentLengths, contextLengths, threads, speakers, vectors } = this.columns.arrays;
+    if (vectors[slot] === vectorStates.otherModel) this.#otherModel--;
     const totals = this.totals[kinds[slot]!]!;
     totals.memories--;
     totals.contentTerms -= contentLengths[slot]!;

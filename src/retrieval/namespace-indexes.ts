@@ -88,6 +88,11 @@ export class NamespaceIndexes {
     return this.#entries.size;
   }
 
+  /** True when the namespace's index is in memory. */
+  holds(namespace: string): boolean {
+    return this.#entries.get(namespace)?.index !== undefined;
+  }
+
   /** What was measured last of each index that is searched approximately. */
   get measured(): readonly MeasuredRecall[] {
     return [...this.#entries.values()].flatMap(({ measured }) =>

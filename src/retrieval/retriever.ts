@@ -179,10 +179,12 @@ export class Retriever {
     const best = kept.slice(0, full.limit);
     const hits =
       full.context > 0 ? ((await joinChunks(best, full.context, this.#store, scope)) as ResearchHit[]) : best;
+    const skipped = Math.max(0, ...answers.map((answer) => answer.skipped ?? 0));
     const explanations = answers.flatMap(({ explanation }) => explanation ?? []);
     return {
       hits,
       ...(maxTokens !== undefined && { packed: packHits(hits, maxTokens, await this.#options.counter()) }),
+      ...(skipped > 0 && { skipped }),
       ...(full.explain && { explanations }),
     };
   }
@@ -211,6 +213,17 @@ export class Retriever {
       timer,
       current: () => this.#indexes.current(scope, options.signal),
     });
+  }
+
+  /** Makes a namespace's index ready, so that the next recall need not wait for it. */
+  async prepare(scope: Scope, signal?: AbortSignal): Promise<void> {
+    this.#checkOpen();
+    await this.#indexes.current(scope, signal);
+  }
+
+  /** True when a namespace's index is in memory. */
+  holds({ namespace }: Scope): boolean {
+    return this.#indexes.holds(namespace);
   }
 
   /** Removes what is kept on disk of a namespace's index; to be called before anything of it is erased. */

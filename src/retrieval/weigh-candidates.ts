@@ -2,7 +2,7 @@ import type { RankingOptions } from "../contract/ranking.ts";
 import type { RecallMode } from "../contract/recall.ts";
 import type { Analyzer } from "./analyzer.ts";
 import { vectorStates } from "./columns.ts";
-import { keywordSignal, type Signal, selectSlots, vectorSignal } from "./find-candidates.ts";
+import { keywordSignal, type Selection, type Signal, selectSlots, vectorSignal } from "./find-candidates.ts";
 import { type FusedSignal, type Fusion, fuseSignals } from "./fuse-signals.ts";
 import { matchedShare, matchTerms, type TermMatches } from "./match-terms.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
@@ -42,6 +42,7 @@ export interface Weighed {
   /** By place in the fusion; empty unless the call explains or has a `minScore`. */
   readonly matches: readonly TermMatches[];
   readonly underMinScore: number;
+  /** Memories that may be found, and whose vectors of other models could not be compared with the question's. */
   readonly otherModel: number;
   readonly withoutVector: number;
 }
@@ -83,7 +84,15 @@ export function weighCandidates(index: NamespaceIndex, question: Question, weigh
       filler: place >= fusion.fused,
     });
   });
-  return { plan, fusion, candidates, matches, underMinScore, ...(explain ? countVectors(index) : noCounts) };
+  return {
+    plan,
+    fusion,
+    candidates,
+    matches,
+    underMinScore,
+    otherModel: question.vector && question.mode !== "keyword" ? countOtherModel(index, selection) : 0,
+    withoutVector: explain ? countWithoutVector(index, selection) : 0,
+  };
 }
 
 /** The same with one signal more: candidates rise by what it says of them. */
@@ -97,16 +106,17 @@ export function addSignal(weighed: Weighed, signal: FusedSignal): Weighed {
   };
 }
 
-const noCounts = { otherModel: 0, withoutVector: 0 };
+/** Costs nothing where there are none, as there hardly ever are. */
+function countOtherModel(index: NamespaceIndex, { slots }: Selection): number {
+  if (index.otherModel === 0 || !slots) return index.otherModel;
+  return slots.filter((slot) => index.columns.arrays.vectors[slot] === vectorStates.otherModel).length;
+}
 
-function countVectors(index: NamespaceIndex): { otherModel: number; withoutVector: number } {
+function countWithoutVector(index: NamespaceIndex, { mask }: Selection): number {
   const { vectors } = index.columns.arrays;
-  let otherModel = 0;
-  let withoutVector = 0;
+  let count = 0;
   for (let slot = 0; slot < index.columns.size; slot++) {
-    if (index.live[slot] !== 1) continue;
-    if (vectors[slot] === vectorStates.otherModel) otherModel++;
-    else if (vectors[slot] === vectorStates.none) withoutVector++;
+    if (mask[slot] === 1 && vectors[slot] === vectorStates.none) count++;
   }
-  return { otherModel, withoutVector };
+  return count;
 }

@@ -113,6 +113,22 @@ const operation = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("cleanup" as const) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("embed" as const),
+      model: fc.constantFrom("sample-model", "next-model"),
+      numbers: fc.array(number, { minLength: 1, maxLength: 4 }),
+      knows: fc.boolean(),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("drop vectors" as const),
+      model: fc.constantFrom("sample-model", "next-model"),
+    }),
+  },
 );
 type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
 
@@ -190,6 +206,27 @@ async function perform(store: MemoryStore, operation: Operation, now: number): P
     case "cleanup":
       await store.cleanup({ dryRun: false });
       return (await store.stats()).expired;
+    case "embed": {
+      const { model, numbers, knows } = operation;
+      const { memories } = await store.lacking(scope, model, { limit: 1_000 });
+      // Chunks by their place in the document: what a number names is an id of a memory of its own.
+      const wanted = memories.filter(({ memory }) =>
+        numbers.some((id) => memory.id === `m${id}` || memory.source?.chunk === id),
+      );
+      const vectors = wanted.map(({ row, memory }) => ({
+        row,
+        version: memory.version,
+        values: knows ? sampleVector(memory.content.length).values : null,
+      }));
+      const put = await store.addVectors(scope, model, vectors);
+      return [memories.map(({ memory }) => memory.id).sort(), put];
+    }
+    case "drop vectors": {
+      for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
+        cursor = (await store.dropOtherVectors(scope, operation.model, { limit: 3, cursor })).cursor;
+      }
+      return (await store.lacking(scope, operation.model, { limit: 1_000 })).memories.length;
+    }
     case "wait":
       return undefined;
   }
@@ -205,6 +242,9 @@ function toEntry(one: typeof entry extends fc.Arbitrary<infer T> ? T : never, no
     createdAt,
     at: createdAt + id,
     vector: text === 2 ? null : sampleVector(id),
+    ...(id % 3 === 0 && {
+      sideVectors: [{ model: "next-model", values: text === 1 ? null : sampleVector(1).values }],
+    }),
     idempotencyKey: key === undefined ? undefined : `key ${key}`,
   });
 }
@@ -240,8 +280,8 @@ async function assertStats(sqlite: MemoryStore, plain: MemoryStore): Promise<voi
   const [one, two] = [await sqlite.stats(scope), await plain.stats(scope)];
   assert.deepEqual(one.tiers, two.tiers);
   assert.deepEqual(
-    [one.memories, one.documents, one.withoutVector, one.models, one.evicted],
-    [two.memories, two.documents, two.withoutVector, two.models, two.evicted],
+    [one.memories, one.documents, one.withoutVector, one.models, one.unknown, one.evicted],
+    [two.memories, two.documents, two.withoutVector, two.models, two.unknown, two.evicted],
   );
   for (const name of tiers) {
     const { entries, pinned, capacity } = one.tiers[name];

@@ -846,6 +846,243 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
       });
     });
 
+    describe("vectors of further models", () => {
+      const next = "next-model";
+      const nextVector = (axis: number) => sampleVector(axis).values;
+      const lacking = async (model = next, limit = 2) => {
+        const found = [];
+        for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
+          const page = await store.lacking(scope, model, { limit, cursor });
+          assert.ok(page.memories.length <= limit);
+          found.push(...page.memories);
+          cursor = page.cursor;
+        }
+        return found;
+      };
+      const lackingIds = async (model = next) => (await lacking(model)).map(({ memory }) => memory.id).sort();
+      const put = async (id: string, values: Float32Array | null, model = next) => {
+        const found = (await lacking(model)).find(({ memory }) => memory.id === id);
+        assert.ok(found, `${id} lacks a vector of ${model}`);
+        const vector = { row: found.row, version: found.memory.version, values };
+        return (await store.addVectors(scope, model, [vector]))[0];
+      };
+      const drop = async (model = next, limit = 2) => {
+        let dropped = 0;
+        for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
+          const page = await store.dropOtherVectors(scope, model, { limit, cursor });
+          dropped += page.dropped;
+          cursor = page.cursor;
+        }
+        return dropped;
+      };
+      /** By id, model and numbers that a follower of a model's vectors is given. */
+      const followed = async (model?: string) => {
+        const page = await store.changes(scope, undefined, 100, model);
+        return Object.fromEntries(
+          page.rows.map((row) => [row.id, row.vector && [row.model, row.vector.indexOf(1)]]),
+        );
+      };
+
+      test("a second vector stands beside the first, and each follower sees its own model's", async () => {
+        await store.add(scope, [sampleEntry("a", { vector: sampleVector(0) })]);
+        await store.add(scope, [sampleEntry("b", { vector: sampleVector(1) })]);
+        assert.equal(await put("a", nextVector(2)), true);
+        assert.deepEqual(await followed(), { a: ["sample-model", 0], b: ["sample-model", 1] });
+        assert.deepEqual(await followed("sample-model"), { a: ["sample-model", 0], b: ["sample-model", 1] });
+        assert.deepEqual(await followed(next), { a: ["next-model", 2], b: ["sample-model", 1] });
+        assert.deepEqual(await lackingIds(), ["b"]);
+        assert.deepEqual(await store.coverage(scope), {
+          memories: 2,
+          models: { "sample-model": { vectors: 2, unknown: 0 }, [next]: { vectors: 1, unknown: 0 } },
+        });
+        const { models, withoutVector } = await store.stats(scope);
+        assert.deepEqual(
+          { models, withoutVector },
+          { models: { "sample-model": 2, [next]: 1 }, withoutVector: 0 },
+        );
+        assert.equal((await store.get(scope, ["a"]))[0]!.model, "sample-model");
+      });
+
+      test("what a model knows nothing in is noted, and not asked for again", async () => {
+        await add("a");
+        assert.equal(await put("a", null), true);
+        assert.deepEqual(await lackingIds(), []);
+        assert.deepEqual(await followed(next), { a: null });
+        const { unknown, withoutVector } = await store.stats(scope);
+        assert.deepEqual({ unknown, withoutVector }, { unknown: { [next]: 1 }, withoutVector: 0 });
+        assert.equal(await drop(), 1);
+        assert.deepEqual(await lackingIds(), []);
+        assert.deepEqual(await store.coverage(scope), {
+          memories: 1,
+          models: { [next]: { vectors: 0, unknown: 1 } },
+        });
+        assert.equal((await store.stats(scope)).withoutVector, 1);
+      });
+
+      test("vectors of several models come with a memory, a chunk and an update", async () => {
+        const both = { vector: sampleVector(0), sideVectors: [{ model: next, values: nextVector(1) }] };
+        await store.add(scope, [sampleEntry("a", both)]);
+        await store.add(scope, [
+          sampleEntry("nothing", { vector: null, sideVectors: [{ model: next, values: null }] }),
+        ]);
+        const staged = await store.stageDocument(scope, sampleDocument("d"));
+        await store.addChunks(
+          staged,
+          sampleChunks("d", ["one", "two"]).map((chunk) => ({ ...chunk, ...both })),
+        );
+        assert.deepEqual(await store.coverage(scope), {
+          memories: 2,
+          models: { "sample-model": { vectors: 1, unknown: 0 }, [next]: { vectors: 1, unknown: 1 } },
+        });
+        await store.publishDocument(staged);
+        await store.update(scope, "nothing", {
+          content: { text: "tea", hash: hashOf("tea"), vector: null },
+          ...both,
+        });
+        assert.deepEqual(await store.coverage(scope), {
+          memories: 4,
+          models: { "sample-model": { vectors: 4, unknown: 0 }, [next]: { vectors: 4, unknown: 0 } },
+        });
+        assert.deepEqual(await lackingIds(), []);
+        assert.equal((await followed(next))["d-1"]![1], 1);
+      });
+
+      test("a memory without a vector takes the first it is given as its own", async () => {
+        await add("a", { vector: null });
+        assert.equal(await put("a", nextVector(3)), true);
+        assert.equal((await store.get(scope, ["a"]))[0]!.model, next);
+        const { models, withoutVector } = await store.stats(scope);
+        assert.deepEqual({ models, withoutVector }, { models: { [next]: 1 }, withoutVector: 0 });
+        await add("b", { vector: null, sideVectors: [{ model: next, values: nextVector(1) }] });
+        assert.equal((await store.get(scope, ["b"]))[0]!.model, next);
+      });
+
+      test("a vector for a memory that changed, left or has one is left out", async () => {
+        await store.add(scope, [
+          sampleEntry("changed"),
+          sampleEntry("left"),
+          sampleEntry("has"),
+          sampleEntry("fine"),
+        ]);
+        const found = await lacking();
+        const vectors = ["changed", "left", "has", "fine"].map((id) => {
+          const { row, memory } = found.find((one) => one.memory.id === id)!;
+          return { row, version: memory.version, values: nextVector(1) };
+        });
+        await store.update(scope, "changed", {
+          content: { text: "new", hash: hashOf("new"), vector: sampleVector(0) },
+        });
+        await store.forget(scope, { ids: ["left"] });
+        await put("has", nextVector(0));
+        assert.deepEqual(await store.addVectors(scope, next, vectors), [false, false, false, true]);
+        assert.deepEqual(await lackingIds(), ["changed"]);
+      });
+
+      test("a change of the text takes every model's vector with it", async () => {
+        await add("a");
+        await put("a", nextVector(1));
+        await store.update(scope, "a", {
+          content: { text: "new", hash: hashOf("new"), vector: sampleVector(0) },
+        });
+        assert.deepEqual(await lackingIds(), ["a"]);
+        await put("a", nextVector(1));
+        await store.update(scope, "a", { tags: ["t"] });
+        assert.deepEqual(await lackingIds(), []);
+      });
+
+      test("chunks have further vectors too, and take them along when they leave", async () => {
+        await publish("d", ["one", "two", "three"]);
+        for (const id of ["d-0", "d-1"]) assert.equal(await put(id, nextVector(1)), true);
+        assert.equal(await put("d-2", null), true);
+        assert.deepEqual(await store.coverage(scope), {
+          memories: 3,
+          models: { "sample-model": { vectors: 3, unknown: 0 }, [next]: { vectors: 2, unknown: 1 } },
+        });
+        await store.forget(scope, { ids: ["d-0"] });
+        assert.deepEqual((await store.coverage(scope)).models[next], { vectors: 1, unknown: 1 });
+        await publish("d", ["other"], {}, "new");
+        assert.deepEqual(await store.coverage(scope), {
+          memories: 1,
+          models: { "sample-model": { vectors: 1, unknown: 0 } },
+        });
+        assert.deepEqual(await lackingIds(), ["new-0"]);
+      });
+
+      test("what left or expired is in no figure of any model", async () => {
+        const both = { sideVectors: [{ model: next, values: nextVector(1) }] };
+        await store.add(scope, [sampleEntry("forgotten", both), sampleEntry("erased", both)]);
+        await store.add(scope, [
+          sampleEntry("expired", { ...both, tier: "working" }),
+          sampleEntry("kept", both),
+        ]);
+        await store.forget(scope, { ids: ["forgotten"] });
+        await store.forget(scope, { ids: ["erased"] }, { erase: true });
+        clock.advance(hourMs);
+        assert.deepEqual((await store.stats(scope)).models, { "sample-model": 1, [next]: 1 });
+        await store.cleanup({ dryRun: false });
+        assert.deepEqual((await store.coverage(scope)).models[next], { vectors: 1, unknown: 0 });
+      });
+
+      test("dropping leaves one model's vectors, and alone what lacks one", async () => {
+        await store.add(
+          scope,
+          ["a", "b", "c", "d", "e"].map((id) => sampleEntry(id, { vector: sampleVector(0) })),
+        );
+        await publish("doc", ["one", "two"]);
+        for (const id of ["a", "b", "c", "d", "doc-0", "doc-1"]) await put(id, nextVector(2));
+        assert.equal(await drop(), 6);
+        assert.deepEqual((await store.stats(scope)).models, { "sample-model": 1, [next]: 6 });
+        assert.deepEqual(await lackingIds(), ["e"]);
+        assert.deepEqual(await lackingIds("sample-model"), ["a", "b", "c", "d", "doc-0", "doc-1"]);
+        assert.deepEqual((await followed(next))["doc-1"], ["next-model", 2]);
+        assert.deepEqual((await followed(next))["e"], ["sample-model", 0]);
+        assert.deepEqual((await store.vectors(scope, ["a"]))[0], { model: next, values: nextVector(2) });
+        assert.equal(await drop(), 0);
+      });
+
+      test("dropping reaches what a named snapshot keeps", async () => {
+        await add("a");
+        await store.saveSnapshot(scope, "before", {});
+        await put("a", nextVector(2));
+        assert.equal(await drop(), 2);
+        const { items } = await store.readSnapshot(scope, "before", { limit: 5 });
+        assert.deepEqual(
+          items.map(({ memory, vector }) => [memory.id, vector]),
+          [["a", null]],
+        );
+      });
+
+      test("followers of a settled model begin anew, others go on", async () => {
+        await add("a");
+        const start = async (model: string | undefined) =>
+          (await store.changes(scope, undefined, 10, model)).cursor;
+        const cursors = {
+          own: await start("sample-model"),
+          next: await start(next),
+          any: await start(undefined),
+        };
+        await put("a", nextVector(1));
+        const generation = await store.generation(scope);
+        await store.settleModel(scope, next);
+        assert.notEqual(await store.generation(scope), generation);
+        await rejects(store.changes(scope, cursors.next, 10, next), "FEED_TRUNCATED");
+        for (const [cursor, model] of [
+          [cursors.own, "sample-model"],
+          [cursors.any, undefined],
+        ] as const) {
+          assert.deepEqual((await store.changes(scope, cursor, 10, model)).rows, []);
+        }
+        const again = await start(next);
+        assert.deepEqual((await store.changes(scope, again, 10, next)).rows, []);
+      });
+
+      test("an empty namespace lacks nothing and covers nothing", async () => {
+        assert.deepEqual(await store.lacking(other, next, { limit: 5 }), { memories: [] });
+        assert.deepEqual(await store.coverage(other), { memories: 0, models: {} });
+        assert.deepEqual(await lackingIds(), []);
+      });
+    });
+
     describe("the change feed", () => {
       /** A follower that holds what the feed told it. */
       class Follower {

@@ -6,19 +6,23 @@ import type {
   AddResult,
   ChangePage,
   CleanupResult,
+  Coverage,
   DocumentPage,
+  DropPage,
   EntryPatch,
   Evicted,
   ForgetResult,
   JournalEntry,
   JournalPage,
   MemoryPage,
+  MemoryRowPage,
   MemoryStore,
   NewChunk,
   NewDocument,
   NewEntry,
   PublishResult,
   RowFacts,
+  RowVector,
   StagedDocument,
   StoreCall,
   StoreStats,
@@ -54,7 +58,7 @@ import {
 import {
   type DocumentRecord,
   isDocument,
-  keepVector,
+  keepVectors,
   type Life,
   type MemoryRecord,
   memoriesOf,
@@ -364,9 +368,14 @@ class InMemoryStore implements MemoryStore {
     this.#begin(staged).staged.delete(staged.revision);
   }
 
-  async changes(scope: Scope, cursor: string | undefined, limit: number): Promise<ChangePage> {
+  async changes(
+    scope: Scope,
+    cursor: string | undefined,
+    limit: number,
+    model?: string,
+  ): Promise<ChangePage> {
     const space = this.#begin(scope);
-    const positions = space.partitions.map((partition, at) => this.#position(partition, cursor, at));
+    const positions = space.partitions.map((partition, at) => this.#position(partition, cursor, at, model));
     const rows: MemoryRecord[] = [];
     const removed: number[] = [];
     for (const [at, partition] of space.partitions.entries()) {
@@ -377,7 +386,7 @@ class InMemoryStore implements MemoryStore {
       positions[at] = page.end;
     }
     return {
-      rows: rows.filter((record) => this.#isVisible(record)).map(toIndexRow),
+      rows: rows.filter((record) => this.#isVisible(record)).map((record) => toIndexRow(record, model)),
       // A memory whose new thread put it into another partition left the one but not the store.
       removed: removed.filter((row) => !space.rows.has(row)),
       cursor: encodeCursor(
@@ -396,19 +405,108 @@ class InMemoryStore implements MemoryStore {
       .join(".");
   }
 
+  async coverage(scope: Scope): Promise<Coverage> {
+    const { rows } = this.#begin(scope);
+    const models: Record<string, { vectors: number; unknown: number }> = {};
+    for (const { vector, side } of rows.values()) {
+      const vectors = [...(vector ? [[vector.model, vector.values] as const] : []), ...side];
+      for (const [model, values] of vectors) {
+        models[model] ??= { vectors: 0, unknown: 0 };
+        models[model][values ? "vectors" : "unknown"]++;
+      }
+    }
+    return { memories: rows.size, models };
+  }
+
+  async lacking(
+    scope: Scope,
+    model: string,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Promise<MemoryRowPage> {
+    const space = this.#begin(scope);
+    const [after] = page.cursor === undefined ? [0] : (decodeCursor("lacking", page.cursor, 1) as [number]);
+    const records = [...space.rows.values()]
+      .filter((record) => record.row > after && lacks(record, model) && this.#isVisible(record))
+      .sort((one, other) => one.row - other.row);
+    const shown = records.slice(0, page.limit);
+    const memories = shown.map((record) => ({ row: record.row, memory: toMemory(space.name, record) }));
+    const more = records.length > page.limit;
+    return { memories, ...(more && { cursor: encodeCursor("lacking", [shown.at(-1)!.row]) }) };
+  }
+
+  async addVectors(
+    scope: Scope,
+    model: string,
+    vectors: readonly RowVector[],
+    call?: StoreCall,
+  ): Promise<readonly boolean[]> {
+    const space = this.#begin(scope, call);
+    return vectors.map(({ row, version, values }) => {
+      const record = space.rows.get(row);
+      if (!record || !this.#isVisible(record) || !lacks(record, model)) return false;
+      if (!record.document && record.version !== version) return false;
+      const own = values && record.vector === null ? { model, values: new Float16Array(values) } : undefined;
+      if (own) record.vector = own;
+      else record.side.set(model, values && new Float16Array(values));
+      return true;
+    });
+  }
+
+  async settleModel(scope: Scope, model: string, call?: StoreCall): Promise<void> {
+    for (const partition of this.#begin(scope, call).partitions) {
+      partition.settled.set(model, ++partition.seq);
+    }
+  }
+
+  async dropOtherVectors(
+    scope: Scope,
+    model: string,
+    _page: { readonly limit: number; readonly cursor?: string | undefined },
+    call?: StoreCall,
+  ): Promise<DropPage> {
+    let dropped = 0;
+    const space = this.#begin(scope, call);
+    for (const snapshot of space.snapshots.values()) {
+      snapshot.items = snapshot.items.map((item) => {
+        if (item.vector === null || item.vector.model === model) return item;
+        dropped++;
+        return { ...item, vector: null };
+      });
+    }
+    for (const record of space.rows.values()) {
+      if (lacks(record, model)) continue;
+      for (const [other, values] of record.side) {
+        if (other === model) continue;
+        record.side.delete(other);
+        if (values) dropped++;
+      }
+      if (record.vector === null || record.vector.model === model) continue;
+      const values = record.side.get(model);
+      record.vector = values ? { model, values } : null;
+      if (values) record.side.delete(model);
+      dropped++;
+    }
+    return { dropped };
+  }
+
   async stats(scope?: Scope): Promise<StoreStats> {
     const spaces = scope ? [this.#begin(scope)] : [...this.#spaces()];
     const all = spaces.flatMap((space) => [...units(space)]);
     const visible = all.filter((unit) => unit.life.expiresAt > this.#now());
     const memories = visible.flatMap(memoriesOf);
     const models: Record<string, number> = {};
-    for (const { vector } of memories) if (vector) models[vector.model] = (models[vector.model] ?? 0) + 1;
+    const unknown: Record<string, number> = {};
+    for (const { vector, side } of memories) {
+      if (vector) add(models, vector.model);
+      for (const [model, values] of side) add(values ? models : unknown, model);
+    }
     return {
       tiers: byTier((tier) => this.#tierStats(visible, tier)),
       memories: memories.length,
       documents: visible.filter(isDocument).length,
       withoutVector: memories.filter((record) => record.vector === null).length,
       models,
+      unknown,
       expired: all.filter((unit) => unit.life.expiresAt <= this.#now()).flatMap(memoriesOf).length,
       evicted: spaces.reduce((sum, space) => sum + space.evicted, 0),
       namespaces: spaces.filter((space) => this.#holdsAnything(space)).length,
@@ -622,7 +720,7 @@ class InMemoryStore implements MemoryStore {
       tags: [...new Set(entry.tags)],
       metadata: structuredClone(entry.metadata),
       version: 1,
-      vector: keepVector(entry.vector),
+      ...keepVectors(entry.vector, entry.sideVectors),
       document: undefined,
       place: undefined,
     };
@@ -690,7 +788,7 @@ class InMemoryStore implements MemoryStore {
         tags: [],
         metadata: structuredClone(chunk.metadata),
         version: 1,
-        vector: keepVector(chunk.vector),
+        ...keepVectors(chunk.vector, chunk.sideVectors),
         document,
         place: { headings: [...headings], chunk: number, start, end },
       };
@@ -713,9 +811,9 @@ class InMemoryStore implements MemoryStore {
     if (patch.content) {
       record.content = patch.content.text;
       record.contentHash = patch.content.hash;
-      record.vector = keepVector(patch.content.vector);
     }
-    if (patch.vector !== undefined) record.vector = keepVector(patch.vector);
+    const vector = patch.vector !== undefined ? patch.vector : patch.content?.vector;
+    if (vector !== undefined) Object.assign(record, keepVectors(vector, patch.sideVectors));
     if (patch.tags !== undefined) record.tags = [...new Set(patch.tags)];
     if (patch.metadata !== undefined) record.metadata = structuredClone(patch.metadata);
     if (patch.at !== undefined) record.at = patch.at ?? undefined;
@@ -843,7 +941,12 @@ class InMemoryStore implements MemoryStore {
     if (space.journal.length > journalBound) space.journal.shift();
   }
 
-  #position(partition: Partition, cursor: string | undefined, at: number): Position {
+  #position(
+    partition: Partition,
+    cursor: string | undefined,
+    at: number,
+    model: string | undefined,
+  ): Position {
     if (cursor === undefined) return { seq: 0, row: wholeWrite, horizon: partition.seq };
     const numbers = decodeCursor("feed", cursor, 3 * this.#options.partitions);
     const [seq, row, horizon] = numbers.slice(3 * at) as [number, number, number];
@@ -853,7 +956,8 @@ class InMemoryStore implements MemoryStore {
         "The cursor is ahead of this store; it was made by another. Start without one.",
       );
     }
-    if (Math.max(seq, horizon) < partition.trimmed) {
+    const settled = model === undefined ? 0 : (partition.settled.get(model) ?? 0);
+    if (Math.max(seq, horizon) < Math.max(partition.trimmed, settled)) {
       throw new StrataError(
         "FEED_TRUNCATED",
         "The feed no longer reaches back to the cursor. Build what follows it again, starting without a cursor.",
@@ -898,8 +1002,17 @@ function* units(space: Namespace): Iterable<Unit> {
   for (const partition of space.partitions) yield* partition.units;
 }
 
+function add(counts: Record<string, number>, name: string): void {
+  counts[name] = (counts[name] ?? 0) + 1;
+}
+
 function byTier<T>(value: (tier: Tier) => T): Record<Tier, T> {
   return Object.fromEntries(tiers.map((tier) => [tier, value(tier)])) as Record<Tier, T>;
+}
+
+/** True where the model has no vector and was not said to know nothing. */
+function lacks({ vector, side }: MemoryRecord, model: string): boolean {
+  return vector?.model !== model && !side.has(model);
 }
 
 /** By code point, as SQLite compares. */

@@ -1,6 +1,7 @@
 import type { Memory, Metadata, StoredDocument, StoredVector } from "../../contract/memory.ts";
-import type { IndexRow, RowFacts } from "../../contract/memory-store.ts";
+import type { IndexRow, ModelVector, RowFacts } from "../../contract/memory-store.ts";
 import type { Tier } from "../../contract/tier.ts";
+import { arrangeVectors } from "../arrange-vectors.ts";
 
 /** What a memory or a document lives by; the chunks of a document share their document's. */
 export interface Life {
@@ -56,6 +57,8 @@ export interface MemoryRecord {
   metadata: Metadata;
   version: number;
   vector: { readonly model: string; readonly values: Float16Array } | null;
+  /** Of further models; null: the model knows nothing in the text. */
+  side: Map<string, Float16Array | null>;
   readonly document: DocumentRecord | undefined;
   readonly place: ChunkPlace | undefined;
 }
@@ -79,8 +82,16 @@ export function memoriesOf(unit: Unit): readonly MemoryRecord[] {
   return isDocument(unit) ? [...unit.chunks] : [unit];
 }
 
-export function keepVector(vector: StoredVector | null): MemoryRecord["vector"] {
-  return vector && { model: vector.model, values: new Float16Array(vector.values) };
+/** Vectors as a record keeps them. */
+export function keepVectors(
+  vector: StoredVector | null,
+  others: readonly ModelVector[] | undefined,
+): Pick<MemoryRecord, "vector" | "side"> {
+  const { own, side } = arrangeVectors(vector, others);
+  return {
+    vector: own && { model: own.model, values: new Float16Array(own.values) },
+    side: new Map(side.map(({ model, values }) => [model, values && new Float16Array(values)])),
+  };
 }
 
 export function toMemory(namespace: string, record: MemoryRecord): Memory {
@@ -122,15 +133,19 @@ function sourceOf(record: MemoryRecord): Pick<Memory, "source"> {
   return { source: { documentId: document.id, uri: document.uri, ...title, ...place } };
 }
 
-export function toIndexRow(record: MemoryRecord): IndexRow {
+/** @param asked The model whose vector is wanted where there is one. */
+export function toIndexRow(record: MemoryRecord, asked: string | undefined): IndexRow {
+  const beside = asked === undefined ? undefined : record.side.get(asked);
+  const own = record.vector ?? undefined;
+  const vector = beside === undefined ? own : beside && { model: asked!, values: beside };
   return {
     row: record.row,
     id: record.id,
     content: record.content,
     ...optional(record),
     ...sourceOf(record),
-    ...(record.vector ? { model: record.vector.model } : {}),
-    vector: record.vector?.values.slice() ?? null,
+    ...(vector ? { model: vector.model } : {}),
+    vector: vector?.values.slice() ?? null,
   };
 }
 

@@ -1,11 +1,13 @@
 import type { Memory } from "../../contract/memory.ts";
 import type { AddResult, Evicted, NewEntry } from "../../contract/memory-store.ts";
+import { arrangeVectors } from "../arrange-vectors.ts";
 import { resolveEntries } from "../resolve-entries.ts";
 import { enforceCapacity, expired } from "./capacity.ts";
 import { expiryOf, insertEntry, type Life } from "./entry-rows.ts";
 import { addWords, refreshSuccessors } from "./keyword-rows.ts";
 import { distinctTags, listCell, objectCell, readByRows, toMemory, vectorCell } from "./memory-rows.ts";
 import { removeMemory } from "./removal.ts";
+import { countVector, insertSideVectors } from "./side-vectors.ts";
 import { never, tierCode, type WriteStep } from "./write-step.ts";
 
 /** Adds entries, or finds them there already, and evicts what no longer fits. */
@@ -63,7 +65,8 @@ function insertMemory(step: WriteStep, row: number, entry: NewEntry): Memory {
   const tags = distinctTags(entry.tags);
   const happenedAt = entry.at ?? createdAt;
   const bytes = Buffer.byteLength(entry.content);
-  const model = entry.vector ? step.modelCode(entry.vector.model) : null;
+  const { own, side } = arrangeVectors(entry.vector, entry.sideVectors);
+  const model = own ? step.modelCode(own.model) : null;
   insertEntry(step, row, false, life, expiresAt, tags);
   step.db.run(
     `insert into memory (row, namespace, entry, seq, id, content_hash, bytes, model, created_at, updated_at, at,
@@ -88,7 +91,7 @@ function insertMemory(step: WriteStep, row: number, entry: NewEntry): Memory {
     objectCell(entry.metadata),
     entry.content,
   );
-  if (entry.vector) step.db.run("insert into vector values (?, ?, ?)", row, model, vectorCell(entry.vector));
+  if (own) step.db.run("insert into vector values (?, ?, ?)", row, model, vectorCell(own));
   addWords(step, {
     row,
     content: entry.content,
@@ -98,7 +101,9 @@ function insertMemory(step: WriteStep, row: number, entry: NewEntry): Memory {
     speaker: entry.speaker,
   });
   if (entry.thread !== undefined) refreshSuccessors(step, entry.thread, { row, happenedAt });
-  step.countModel(model ?? 0, 1);
+  const owner = { row, revision: undefined, visible: true };
+  countVector(step, owner, model ?? 0, 1);
+  insertSideVectors(step, owner, side);
   step.count(life.tier, { entries: life.pinned ? 0 : 1, pinned: life.pinned ? 1 : 0, memories: 1, bytes });
   return {
     id: entry.id,
@@ -119,6 +124,6 @@ function insertMemory(step: WriteStep, row: number, entry: NewEntry): Memory {
     metadata: entry.metadata,
     pinned: life.pinned,
     version: 1,
-    ...(entry.vector ? { model: entry.vector.model } : {}),
+    ...(own ? { model: own.model } : {}),
   };
 }

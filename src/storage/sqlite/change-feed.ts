@@ -3,6 +3,7 @@ import type { ChangePage, IndexRow } from "../../contract/memory-store.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import type { Connection } from "./connection.ts";
 import { joinEntry, namespaceCode, parseTags, vectorOf } from "./memory-rows.ts";
+import { knownModel, settledAt } from "./side-vectors.ts";
 
 /**
  * Where a follower stands: all of the writes before `seq` and the rows up to `row` of it. Tombstones up to `horizon`,
@@ -32,6 +33,9 @@ type FeedRow = readonly [
   title: string | null,
   model: string | null,
   vector: Uint8Array | null,
+  /** 1 where the asked model has a vector, or knows nothing, beside the memory's own. */
+  beside: number,
+  besideVector: Uint8Array | null,
 ];
 
 /** A page of the feed. Must run in one read transaction. */
@@ -41,13 +45,18 @@ export function changesAfter(
   cursor: string | undefined,
   limit: number,
   now: number,
+  model: string | undefined,
 ): ChangePage {
   const namespace = namespaceCode(db, name);
   const [seq, trimmed] = (namespace === undefined
     ? undefined
     : db.get<[number, number]>("select seq, trimmed from namespace where id = ?", namespace)) ?? [0, 0];
+  const asked = model === undefined ? 0 : (knownModel(db, model) ?? 0);
+  const settled = namespace === undefined || asked === 0 ? 0 : settledAt(db, namespace, asked);
   const position =
-    cursor === undefined ? { seq: 0, row: wholeWrite, horizon: seq } : parse(cursor, seq, trimmed);
+    cursor === undefined
+      ? { seq: 0, row: wholeWrite, horizon: seq }
+      : parse(cursor, seq, Math.max(trimmed, settled));
   if (namespace === undefined || (position.seq === seq && position.row === wholeWrite)) {
     return { rows: [], removed: [], cursor: format(position), more: false };
   }
@@ -64,7 +73,8 @@ export function changesAfter(
       db,
       page.map((key) => key.row),
       now,
-    ),
+      asked,
+    ).map((row) => toIndexRow(row, model)),
     removed: gone.runs.filter((run) => run.seq <= end.seq).flatMap(rowsOf),
     cursor: format(end),
     more: full || end.seq < seq,
@@ -183,24 +193,27 @@ function changedKeys(
   return keys.slice(0, limit + 1);
 }
 
-function readRows(db: Connection, rows: readonly number[], now: number): IndexRow[] {
+/** @param asked Number of the model whose vectors are wanted where they stand beside the memories' own; 0: none. */
+function readRows(db: Connection, rows: readonly number[], now: number, asked: number): FeedRow[] {
   if (rows.length === 0) return [];
-  return db
-    .all<FeedRow>(
-      `select m.row, m.id, m.content, m.at, m.thread, m.speaker, m.chunk, m.start_offset, m.end_offset, m.headings,
-         d.id, d.uri, d.title, (select name from model where id = m.model), v.data
-       from json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
-       left join vector v on v.row = m.row
-       where e.expires_at > ?`,
-      JSON.stringify(rows),
-      now,
-    )
-    .map(toIndexRow);
+  return db.all<FeedRow>(
+    `select m.row, m.id, m.content, m.at, m.thread, m.speaker, m.chunk, m.start_offset, m.end_offset, m.headings,
+       d.id, d.uri, d.title, (select name from model where id = m.model), v.data, s.row is not null, s.data
+     from json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
+     left join vector v on v.row = m.row
+     left join side_vector s on s.row = m.row and s.model = ?
+     where e.expires_at > ?`,
+    JSON.stringify(rows),
+    asked,
+    now,
+  );
 }
 
-function toIndexRow(cells: FeedRow): IndexRow {
+function toIndexRow(cells: FeedRow, asked: string | undefined): IndexRow {
   const [row, id, content, at, thread, speaker, chunk, start, end, headings, documentId, uri, title] = cells;
-  const [model, vector] = [cells[13], cells[14]];
+  const isBeside = asked !== undefined && cells[15] === 1;
+  const vector = isBeside ? cells[16] : cells[14];
+  const model = isBeside ? vector && asked : cells[13];
   return {
     row,
     id,

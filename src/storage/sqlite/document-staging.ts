@@ -1,12 +1,14 @@
 import { v7 as uuidv7 } from "uuid";
 import { StrataError } from "../../contract/errors.ts";
 import type { NewChunk, NewDocument, PublishResult, StagedDocument } from "../../contract/memory-store.ts";
+import { arrangeVectors } from "../arrange-vectors.ts";
 import { enforceCapacity, expired } from "./capacity.ts";
 import { type DocumentRow, documentByEntry, documentByUri, toDocument } from "./document-rows.ts";
 import { deleteEntry, expiryOf, insertEntry, type Life } from "./entry-rows.ts";
 import { addWords } from "./keyword-rows.ts";
 import { distinctTags, listCell, objectCell, parseTags, vectorCell } from "./memory-rows.ts";
-import { removeDocument, retireRevision } from "./removal.ts";
+import { countRevision, removeDocument, retireRevision } from "./removal.ts";
+import { countVector, insertSideVectors } from "./side-vectors.ts";
 import { tierCode, type WriteStep } from "./write-step.ts";
 
 /** A staged revision nobody has added to for so long was left by a process that died. */
@@ -61,23 +63,13 @@ export function addStagedChunks(step: WriteStep, staged: StagedDocument, chunks:
   const first = step.allocate(chunks.length);
   let bytes = 0;
   let characters = 0;
-  const models = new Map<number, number>();
   for (const [index, chunk] of chunks.entries()) {
     const size = Buffer.byteLength(chunk.content);
-    const model = insertChunk(step, staged.revision, first + index, size, plan, documentId, chunk);
+    insertChunk(step, staged.revision, first + index, size, plan, documentId, chunk);
     bytes += size;
     characters = Math.max(characters, chunk.source.end);
-    models.set(model, (models.get(model) ?? 0) + 1);
   }
   step.db.run("insert into chunk_range values (?, ?, ?)", staged.revision, first, first + chunks.length - 1);
-  for (const [model, count] of models) {
-    step.db.run(
-      "insert into revision_model values (?, ?, ?) on conflict do update set chunks = chunks + excluded.chunks",
-      staged.revision,
-      model,
-      count,
-    );
-  }
   step.db.run(
     `update revision set chunks = chunks + ?, bytes = bytes + ?, characters = max(characters, ?), due_at = ?
      where id = ?`,
@@ -97,8 +89,9 @@ function insertChunk(
   plan: NewDocument,
   documentId: string,
   chunk: NewChunk,
-): number {
-  const model = chunk.vector ? step.modelCode(chunk.vector.model) : null;
+): void {
+  const { own, side } = arrangeVectors(chunk.vector, chunk.sideVectors);
+  const model = own ? step.modelCode(own.model) : null;
   step.db.run(
     `insert into memory (row, namespace, entry, seq, id, content_hash, bytes, model, created_at, updated_at,
        happened_at, version, chunk, start_offset, end_offset, headings, metadata, content)
@@ -120,7 +113,10 @@ function insertChunk(
     objectCell(chunk.metadata),
     chunk.content,
   );
-  if (chunk.vector) step.db.run("insert into vector values (?, ?, ?)", row, model, vectorCell(chunk.vector));
+  if (own) step.db.run("insert into vector values (?, ?, ?)", row, model, vectorCell(own));
+  const owner = { row, revision, visible: false };
+  countVector(step, owner, model ?? 0, 1);
+  insertSideVectors(step, owner, side);
   const source = { documentId, uri: plan.uri, ...(plan.title === undefined ? {} : { title: plan.title }) };
   addWords(step, {
     row,
@@ -128,7 +124,6 @@ function insertChunk(
     happenedAt: step.now,
     source: { ...source, ...chunk.source },
   });
-  return model ?? 0;
 }
 
 /** Makes a staged revision the document, in a transaction whose size does not depend on the document's. */
@@ -163,11 +158,7 @@ export function publish(step: WriteStep, staged: StagedDocument): PublishResult 
     characters,
   );
   step.db.run("update revision set state = 1 where id = ?", staged.revision);
-  const models = step.db.all<[number, number]>(
-    "select model, chunks from revision_model where revision = ?",
-    staged.revision,
-  );
-  for (const [model, count] of models) step.countModel(model, count);
+  countRevision(step, staged.revision, 1);
   step.count(life.tier, {
     entries: life.pinned ? 0 : 1,
     pinned: life.pinned ? 1 : 0,

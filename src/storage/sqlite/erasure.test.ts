@@ -23,13 +23,15 @@ async function openStore(options: Partial<SqliteStoreOptions> = {}) {
 
 /** An entry whose text, terms, tag, metadata and vector are all recognisable. */
 function marked(id: string, fields: Partial<NewEntry> = {}): NewEntry {
-  const values = Float32Array.from({ length: 64 }, (_, index) => Math.sin(index * 7 + hashNumber(id)));
+  const waves = (step: number) =>
+    Float32Array.from({ length: 64 }, (_, index) => Math.sin(index * step + hashNumber(id)));
   return sampleEntry(id, {
     content: `Zyzzyva${id} keeps Quokka${id} in words ${"lorem ipsum ".repeat(3)}`,
     tags: [`tag${id}`],
     metadata: { note: `meta${id}` },
     speaker: `speaker${id}`,
-    vector: { model: "sample-model", values },
+    vector: { model: "sample-model", values: waves(7) },
+    sideVectors: [{ model: "next-model", values: waves(5) }],
     ...fields,
   });
 }
@@ -40,7 +42,7 @@ function hashNumber(id: string): number {
 
 /** Everything of an entry that must not be found. */
 function traces(id: string): (string | Uint8Array)[] {
-  const { vector } = marked(id);
+  const { vector, sideVectors } = marked(id);
   return [
     `Zyzzyva${id}`,
     `zyzzyva${id}`,
@@ -49,6 +51,7 @@ function traces(id: string): (string | Uint8Array)[] {
     `meta${id}`,
     `speaker${id}`,
     new Uint8Array(new Float16Array(vector!.values).buffer),
+    new Uint8Array(new Float16Array(sideVectors![0]!.values!).buffer),
   ];
 }
 

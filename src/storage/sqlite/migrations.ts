@@ -137,4 +137,17 @@ export const migrations: readonly string[] = [
   ) strict;
   create index snapshot_item_snapshot on snapshot_item (snapshot, id);
   `,
+  `
+  -- Vectors of further models beside a memory's own, one a model. data null: the model knows nothing in the text.
+  create table side_vector (
+    number integer primary key, row integer not null, model integer not null, data blob
+  ) strict;
+  create unique index side_vector_row on side_vector (row, model);
+
+  -- unknown: memories in which the model knows nothing. settled: number of the feed before which followers of the
+  -- model's vectors begin anew.
+  alter table model_count add column unknown integer not null default 0;
+  alter table model_count add column settled integer not null default 0;
+  alter table revision_model add column unknown integer not null default 0;
+  `,
 ];

@@ -3,6 +3,7 @@ import { documentByEntry, toDocument } from "./document-rows.ts";
 import { deleteEntry } from "./entry-rows.ts";
 import { refreshSuccessors, removeWords } from "./keyword-rows.ts";
 import { joinEntry, type MemoryRow, memoryColumns, parseTags, toMemory } from "./memory-rows.ts";
+import { countVector, deleteSideVectors } from "./side-vectors.ts";
 import { never, type WriteStep } from "./write-step.ts";
 
 /** Why something leaves and what is kept of it. */
@@ -26,9 +27,11 @@ export function removeMemory(step: WriteStep, number: number, departure: Departu
     [number, number | null, number, string | null]
   >("select bytes, model, happened_at, idempotency_key from memory where row = ?", number)!;
   record(step, row, idempotencyKey, departure);
+  const owner = { row: number, revision: row[14] === null ? undefined : row[1], visible: true };
+  deleteSideVectors(step, owner);
+  countVector(step, owner, model ?? 0, -1);
   deleteMemoryRow(step, number, model);
   step.gone(number, number);
-  step.countModel(model ?? 0, -1);
   const [, entry, , , , , , , thread, , tags] = row;
   const [chunk, tier, pinned] = [row[14], row[18], row[23]];
   if (chunk === null) {
@@ -36,7 +39,7 @@ export function removeMemory(step: WriteStep, number: number, departure: Departu
     step.count(tier, { entries: pinned ? 0 : -1, pinned: pinned ? -1 : 0, memories: -1, bytes: -bytes });
   } else {
     step.count(tier, { memories: -1, bytes: -bytes });
-    takeFromRevision(step, entry, bytes, model ?? 0);
+    takeFromRevision(step, entry, bytes);
   }
   if (thread !== null) refreshSuccessors(step, thread, { row: number, happenedAt });
   return row;
@@ -64,20 +67,25 @@ function record(step: WriteStep, row: MemoryRow, idempotencyKey: string | null, 
   });
 }
 
-function takeFromRevision(step: WriteStep, revision: number, bytes: number, model: number): void {
+function takeFromRevision(step: WriteStep, revision: number, bytes: number): void {
   step.db.run("update revision set chunks = chunks - 1, bytes = bytes - ? where id = ?", bytes, revision);
   step.db.run("update document set chunks = chunks - 1, bytes = bytes - ? where entry = ?", bytes, revision);
-  step.db.run(
-    "update revision_model set chunks = chunks - 1 where revision = ? and model = ?",
-    revision,
-    model,
-  );
 }
 
-/** Deletes a memory's row, vector and words; its entry, figures and place in the feed are the caller's. */
+/** Adds a revision's vectors, or takes them away, from what is counted by model. */
+export function countRevision(step: WriteStep, revision: number, sign: 1 | -1): void {
+  const models = step.db.all<[number, number, number]>(
+    "select model, chunks, unknown from revision_model where revision = ?",
+    revision,
+  );
+  for (const [model, chunks, unknown] of models) step.countModel(model, sign * chunks, sign * unknown);
+}
+
+/** Deletes a memory's row, vectors and words; its entry, figures and place in the feed are the caller's. */
 export function deleteMemoryRow(step: WriteStep, number: number, model: number | null): void {
   removeWords(step.db, number);
   if (model !== null) step.db.run("delete from vector where row = ?", number);
+  step.db.run("delete from side_vector where row = ?", number);
   step.db.run("delete from memory where row = ?", number);
 }
 
@@ -116,11 +124,7 @@ export function retireRevision(step: WriteStep, revision: number, tier: number, 
     revision,
   )!;
   step.count(tier, { memories: -chunks, bytes: -bytes });
-  const models = step.db.all<[number, number]>(
-    "select model, chunks from revision_model where revision = ?",
-    revision,
-  );
-  for (const [model, count] of models) step.countModel(model, -count);
+  countRevision(step, revision, -1);
   const ranges = step.db.all<[number, number]>(
     "select first, last from chunk_range where revision = ? order by first",
     revision,

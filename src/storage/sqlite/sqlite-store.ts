@@ -8,18 +8,22 @@ import type {
   AddResult,
   ChangePage,
   CleanupResult,
+  Coverage,
   DocumentPage,
+  DropPage,
   EntryPatch,
   Evicted,
   ForgetResult,
   JournalPage,
   MemoryPage,
+  MemoryRowPage,
   MemoryStore,
   NewChunk,
   NewDocument,
   NewEntry,
   PublishResult,
   RowFacts,
+  RowVector,
   StagedDocument,
   StoreCall,
   StoreStats,
@@ -64,6 +68,15 @@ import {
 } from "./named-snapshots.ts";
 import { openDatabase } from "./open-database.ts";
 import { readFacts } from "./row-facts.ts";
+import {
+  addVectors,
+  coverage,
+  dropOtherVectors,
+  knownModel,
+  type ListedPlace,
+  rowsLacking,
+  settleModel,
+} from "./side-vectors.ts";
 import { holdsAnything, readStats } from "./store-statistics.ts";
 import { sweepRevisions } from "./sweep.ts";
 import { updateMemory } from "./update-memory.ts";
@@ -99,6 +112,11 @@ export interface SqliteStoreOptions {
 const dayMs = 86_400_000;
 /** Memories read, removed or touched in one transaction. */
 const sliceSize = 256;
+/** Vectors put beside others in one transaction. */
+const vectorSlice = 64;
+/** Slices of memories looked at for those that lack a vector before a page is returned, however many were found. */
+const lackingReach = 32;
+const listStart: ListedPlace = [Number.MIN_SAFE_INTEGER, 0];
 /** Namespaces made ready for writing that are remembered as such. */
 const readyBound = 10_000;
 
@@ -358,15 +376,85 @@ class SqliteStore implements MemoryStore {
     await sweepRevisions(this.#context, { only: staged.revision });
   }
 
-  async changes(scope: Scope, cursor: string | undefined, limit: number): Promise<ChangePage> {
+  async changes(
+    scope: Scope,
+    cursor: string | undefined,
+    limit: number,
+    model?: string,
+  ): Promise<ChangePage> {
     return this.#db.read(() =>
-      changesAfter(this.#db, scope.namespace, cursor, Math.max(1, limit), this.#context.now()),
+      changesAfter(this.#db, scope.namespace, cursor, Math.max(1, limit), this.#context.now(), model),
     );
   }
 
   async generation(scope: Scope): Promise<string> {
     const row = this.#open().get<[number]>("select seq from namespace where name = ?", scope.namespace);
     return String(row?.[0] ?? 0);
+  }
+
+  async coverage(scope: Scope): Promise<Coverage> {
+    const namespace = namespaceCode(this.#open(), scope.namespace);
+    return namespace === undefined
+      ? { memories: 0, models: {} }
+      : this.#db.outside(() => coverage(this.#db, namespace));
+  }
+
+  async lacking(
+    scope: Scope,
+    model: string,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Promise<MemoryRowPage> {
+    const namespace = namespaceCode(this.#open(), scope.namespace);
+    if (namespace === undefined) return { memories: [] };
+    let place: ListedPlace | undefined =
+      page.cursor === undefined ? listStart : (decodeCursor("lacking", page.cursor, 2) as [number, number]);
+    const memories: MemoryRowPage["memories"][number][] = [];
+    for (let looked = 0; place && looked < lackingReach && memories.length < page.limit; looked++) {
+      if (looked > 0) await new Promise(setImmediate);
+      const from: ListedPlace = place;
+      place = await this.#db.outside(() => {
+        const code = knownModel(this.#db, model) ?? 0;
+        const rows = rowsLacking(this.#db, namespace, code, from, sliceSize);
+        const room = page.limit - memories.length;
+        const lacking = rows.filter(([, , lacks]) => lacks === 1);
+        const wanted = lacking.slice(0, room).map(([row]) => row);
+        for (const row of readByRows(this.#db, namespace, wanted, this.#context.now())) {
+          memories.push({ row: row[0], memory: toMemory(scope.namespace, row) });
+        }
+        const last = lacking.length > room ? lacking[room - 1] : rows.at(-1);
+        const ended = rows.length < sliceSize && lacking.length <= room;
+        return ended || !last ? undefined : ([last[1], last[0]] as const);
+      });
+    }
+    return { memories, ...(place && { cursor: encodeCursor("lacking", place) }) };
+  }
+
+  async addVectors(
+    scope: Scope,
+    model: string,
+    vectors: readonly RowVector[],
+    call?: StoreCall,
+  ): Promise<readonly boolean[]> {
+    const put: boolean[] = [];
+    for (let start = 0; start < vectors.length; start += vectorSlice) {
+      const slice = vectors.slice(start, start + vectorSlice);
+      put.push(...(await this.#write(scope, (step) => addVectors(step, model, slice), call)));
+    }
+    return put;
+  }
+
+  async settleModel(scope: Scope, model: string, call?: StoreCall): Promise<void> {
+    await this.#write(scope, (step) => settleModel(step, model), call);
+  }
+
+  async dropOtherVectors(
+    scope: Scope,
+    model: string,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+    call?: StoreCall,
+  ): Promise<DropPage> {
+    const { limit, cursor } = page;
+    return this.#write(scope, (step) => dropOtherVectors(step, model, cursor, limit), call);
   }
 
   async stats(scope?: Scope): Promise<StoreStats> {

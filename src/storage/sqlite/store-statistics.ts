@@ -41,6 +41,7 @@ export function readStats(context: StoreContext, namespace: number | undefined, 
     documents: total((stats) => stats.documents),
     withoutVector: models.withoutVector,
     models: models.byName,
+    unknown: models.unknown,
     expired: expired.reduce((sum, row) => sum + row[4], 0),
     evicted,
     namespaces: countNamespaces(context, namespace),
@@ -88,36 +89,62 @@ export function expiredSums(context: StoreContext, only: number | null): Sums[] 
   );
 }
 
-function visibleModels(
-  context: StoreContext,
-  only: number | null,
-): { readonly withoutVector: number; readonly byName: Record<string, number> } {
+interface VisibleModels {
+  readonly withoutVector: number;
+  readonly byName: Record<string, number>;
+  readonly unknown: Record<string, number>;
+}
+
+type ModelSums = readonly [model: number, vectors: number, unknown: number];
+
+function visibleModels(context: StoreContext, only: number | null): VisibleModels {
   const db = context.connection;
-  const counts = new Map(
-    db.all<[number, number]>(
-      "select model, sum(memories) from model_count where ? is null or namespace = ? group by model",
-      only,
-      only,
-    ),
+  const kept = db.all<ModelSums>(
+    `select model, sum(memories), sum(unknown) from model_count where ? is null or namespace = ? group by model`,
+    only,
+    only,
   );
-  const expired = db.all<[number, number]>(
-    `select coalesce(r.model, m.model, 0) as code, sum(case x.document when 1 then coalesce(r.chunks, 0) else 1 end)
+  const sums = new Map(kept.map(([model, vectors, unknown]) => [model, { vectors, unknown }]));
+  for (const [model, vectors, unknown] of expiredModels(context, only)) {
+    const sum = sums.get(model);
+    if (!sum) continue;
+    sum.vectors -= vectors;
+    sum.unknown -= unknown;
+  }
+  const byName: Record<string, number> = {};
+  const unknown: Record<string, number> = {};
+  for (const [code, name] of db.all<[number, string]>("select id, name from model")) {
+    const sum = sums.get(code);
+    if (sum && sum.vectors > 0) byName[name] = sum.vectors;
+    if (sum && sum.unknown > 0) unknown[name] = sum.unknown;
+  }
+  return { withoutVector: sums.get(0)?.vectors ?? 0, byName, unknown };
+}
+
+/** What has expired and is still there, by model. */
+function expiredModels(context: StoreContext, only: number | null): ModelSums[] {
+  const { connection: db } = context;
+  const now = context.now();
+  const own = db.all<ModelSums>(
+    `select coalesce(r.model, m.model, 0) as code,
+       sum(case x.document when 1 then coalesce(r.chunks, 0) else 1 end), sum(coalesce(r.unknown, 0))
      from ${expiredEntries}
      left join revision_model r on x.document = 1 and r.revision = x.id
      left join memory m on x.document = 0 and m.row = x.id
      where ? is null or t.namespace = ? group by code`,
-    context.now(),
+    now,
     only,
     only,
   );
-  for (const [model, memories] of expired) counts.set(model, (counts.get(model) ?? 0) - memories);
-  const names = db.all<[number, string]>("select id, name from model");
-  const byName: Record<string, number> = {};
-  for (const [code, name] of names) {
-    const memories = counts.get(code) ?? 0;
-    if (memories > 0) byName[name] = memories;
-  }
-  return { withoutVector: counts.get(0) ?? 0, byName };
+  const beside = db.all<ModelSums>(
+    `select s.model, sum(s.data is not null), sum(s.data is null)
+     from ${expiredEntries} cross join side_vector s on x.document = 0 and s.row = x.id
+     where ? is null or t.namespace = ? group by s.model`,
+    now,
+    only,
+    only,
+  );
+  return [...own, ...beside];
 }
 
 /** A namespace that holds something visible. */

@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from "uuid";
 import type { StoredVector } from "../../contract/memory.ts";
 import type { EntryPatch, Evicted, UpdateResult } from "../../contract/memory-store.ts";
 import { tiers } from "../../contract/tier.ts";
+import { arrangeVectors } from "../arrange-vectors.ts";
 import { assertChunkPatch, assertVersion, noSuchMemory } from "../chunk-patch.ts";
 import { enforceCapacity } from "./capacity.ts";
 import { deleteTags, expiryOf, insertTags, type Life, updateEntry } from "./entry-rows.ts";
@@ -16,6 +17,7 @@ import {
   toMemory,
   vectorCell,
 } from "./memory-rows.ts";
+import { countVector, deleteSideVectors, insertSideVectors } from "./side-vectors.ts";
 import { tierCode, type WriteStep } from "./write-step.ts";
 
 export function updateMemory(
@@ -74,7 +76,7 @@ function updateText(step: WriteStep, row: MemoryRow, patch: EntryPatch): void {
   const nextBytes = patch.content ? Buffer.byteLength(patch.content.text) : bytes;
   const nextHappenedAt = next.at ?? createdAt;
   const vector = patch.vector !== undefined ? patch.vector : patch.content?.vector;
-  const nextModel = vector === undefined ? model : replaceVector(step, number, model, vector);
+  const nextModel = vector === undefined ? model : replaceVectors(step, number, model, vector, patch);
   step.db.run(
     `update memory set content = ?, content_hash = ?, bytes = ?, model = ?, at = ?, happened_at = ?, thread = ?,
        speaker = ?, tags = ?, metadata = ?, version = version + 1, updated_at = ?, seq = ? where row = ?`,
@@ -112,18 +114,23 @@ function updateText(step: WriteStep, row: MemoryRow, patch: EntryPatch): void {
   if (next.thread !== null) refreshSuccessors(step, next.thread, { row: number, happenedAt: nextHappenedAt });
 }
 
-/** Returns the number of the new vector's model. */
-function replaceVector(
+/** Replaces a memory's vectors by those of its new text. @returns The number of its own one's model. */
+function replaceVectors(
   step: WriteStep,
   row: number,
   model: number | null,
   vector: StoredVector | null,
+  { sideVectors }: EntryPatch,
 ): number | null {
-  const next = vector === null ? null : step.modelCode(vector.model);
-  if (vector === null) step.db.run("delete from vector where row = ?", row);
-  else step.db.run("insert or replace into vector values (?, ?, ?)", row, next, vectorCell(vector));
-  step.countModel(model ?? 0, -1);
-  step.countModel(next ?? 0, 1);
+  const { own, side } = arrangeVectors(vector, sideVectors);
+  const owner = { row, revision: undefined, visible: true };
+  const next = own && step.modelCode(own.model);
+  if (own === null) step.db.run("delete from vector where row = ?", row);
+  else step.db.run("insert or replace into vector values (?, ?, ?)", row, next, vectorCell(own));
+  countVector(step, owner, model ?? 0, -1);
+  countVector(step, owner, next ?? 0, 1);
+  deleteSideVectors(step, owner);
+  insertSideVectors(step, owner, side);
   return next;
 }
 

@@ -94,7 +94,7 @@ export class WriteStep {
   #journalBytes = 0;
   readonly #tiers = new Map<number, Required<TierDelta>>();
   readonly #entries = new Map<number, number>();
-  readonly #models = new Map<number, number>();
+  readonly #models = new Map<number, { vectors: number; unknown: number }>();
   readonly #modelCodes = new Map<string, number>();
   readonly #gone: { first: number; last: number }[] = [];
 
@@ -141,9 +141,15 @@ export class WriteStep {
     this.#tiers.set(tier, sum);
   }
 
-  /** @param model Number of a model; 0 for memories without a vector. */
-  countModel(model: number, memories: number): void {
-    this.#models.set(model, (this.#models.get(model) ?? 0) + memories);
+  /**
+   * @param model Number of a model; 0 for memories without a vector of their own.
+   * @param unknown Memories in which the model knows nothing.
+   */
+  countModel(model: number, vectors: number, unknown: number = 0): void {
+    const sum = this.#models.get(model) ?? { vectors: 0, unknown: 0 };
+    sum.vectors += vectors;
+    sum.unknown += unknown;
+    this.#models.set(model, sum);
   }
 
   /** Entries of the tier that are not pinned, this step's changes included. */
@@ -224,14 +230,15 @@ export class WriteStep {
         sum.bytes,
       );
     }
-    for (const [model, memories] of this.#models) {
-      if (memories === 0) continue;
+    for (const [model, { vectors, unknown }] of this.#models) {
+      if (vectors === 0 && unknown === 0) continue;
       this.db.run(
-        `insert into model_count values (?, ?, ?)
-         on conflict do update set memories = memories + excluded.memories`,
+        `insert into model_count (namespace, model, memories, unknown) values (?, ?, ?, ?)
+         on conflict do update set memories = memories + excluded.memories, unknown = unknown + excluded.unknown`,
         this.namespace,
         model,
-        memories,
+        vectors,
+        unknown,
       );
     }
     for (const run of this.#gone) {

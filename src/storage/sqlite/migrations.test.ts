@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import { plainAnalyzer, sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
+import { applicationId, migrations } from "./migrations.ts";
+import { openSqliteStore } from "./sqlite-store.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "strata-migrations-"));
+const scope = { namespace: "n" };
+const options = { analyzer: plainAnalyzer };
+
+/** A file of this version with what the first version could hold: memories, a document, something forgotten. */
+async function makeCurrent(path: string): Promise<void> {
+  const store = await openSqliteStore(path, options);
+  await store.add(scope, [sampleEntry("a"), sampleEntry("b", { vector: null }), sampleEntry("gone")]);
+  const staged = await store.stageDocument(scope, sampleDocument("d"));
+  await store.addChunks(staged, sampleChunks("d", ["one", "two"]));
+  await store.publishDocument(staged);
+  await store.forget(scope, { ids: ["gone"] });
+  await store.close();
+}
+
+/** The same rows in a file of an earlier version: its schema, and of each table the columns that it had. */
+function makeEarlier(path: string, version: number, current: string): void {
+  const database = new DatabaseSync(path, { defensive: false });
+  for (const migration of migrations.slice(0, version)) database.exec(migration);
+  database.exec(`attach '${current}' as newer`);
+  const tables = database
+    .prepare("select name from main.sqlite_schema where type = 'table' and name <> 'words'")
+    .all();
+  for (const { name } of tables) {
+    const columns = database.prepare(`pragma main.table_info("${String(name)}")`).all();
+    const names = columns.map((column) => `"${String(column["name"])}"`).join(", ");
+    database.exec(`delete from main."${String(name)}"`);
+    database.exec(
+      `insert into main."${String(name)}" (${names}) select ${names} from newer."${String(name)}"`,
+    );
+  }
+  database.exec(`pragma main.user_version = ${version}; pragma application_id = ${applicationId}`);
+  database.close();
+}
+
+for (let version = 1; version < migrations.length; version++) {
+  test(`a file of schema version ${version} opens with everything in it, and takes what is new`, async () => {
+    const current = join(folder, `current-${version}.db`);
+    await makeCurrent(current);
+    const path = join(folder, `of-version-${version}.db`);
+    makeEarlier(path, version, current);
+    const [migrated, fresh] = [await openSqliteStore(path, options), await openSqliteStore(current, options)];
+    try {
+      const page = { limit: 100 };
+      assert.deepEqual(await migrated.list(scope, {}, page), await fresh.list(scope, {}, page));
+      assert.deepEqual(await migrated.journal(scope, page), await fresh.journal(scope, page));
+      const figures = async (store: typeof fresh) => ({ ...(await store.stats(scope)), bytesOnDisk: 0 });
+      assert.deepEqual(await figures(migrated), await figures(fresh));
+      assert.equal((await migrated.phraseRows(scope, ["text", "of", "a"], 5)).length, 1);
+      const { memories } = await migrated.lacking(scope, "next-model", page);
+      assert.equal(memories.length, 4);
+      const vectors = memories.map(({ row, memory }) => ({ row, version: memory.version, values: null }));
+      assert.deepEqual(await migrated.addVectors(scope, "next-model", vectors), [true, true, true, true]);
+      assert.equal((await migrated.stats(scope)).unknown["next-model"], 4);
+    } finally {
+      await migrated.close();
+      await fresh.close();
+    }
+  });
+}
