@@ -12,7 +12,13 @@ export type {
 export type { QueryStats } from "./caching/query-stats.ts";
 export type { CacheSelector } from "./caching/result-cache.ts";
 export type { Clock } from "./contract/clock.ts";
-export type { EmbedCall, EmbeddingModel, EmbeddingReply, EmbeddingTask } from "./contract/embedding-model.ts";
+export type {
+  EmbedCall,
+  EmbeddingModel,
+  EmbeddingPrice,
+  EmbeddingReply,
+  EmbeddingTask,
+} from "./contract/embedding-model.ts";
 export {
   type ErrorCode,
   type ErrorDetails,
@@ -65,7 +71,7 @@ export type {
 export { BatchEmbedder, type EmbedOptions } from "./embedding/batch-embedder.ts";
 export type { BatchEmbedderOptions } from "./embedding/batch-embedder-options.ts";
 export type { BatchEmbedderStats } from "./embedding/batch-embedder-stats.ts";
-export type { EmbeddingCost, EmbeddingPrice } from "./embedding/cost-meter.ts";
+export type { EmbeddingCost } from "./embedding/cost-meter.ts";
 export type { EmbeddedValues, EmbeddingFunction, FunctionModelOptions } from "./embedding/model-source.ts";
 export { type HttpModel, type HttpModelOptions, openHttpModel } from "./embedding/models/http-model.ts";
 export type { DeviceProbe, OnnxDevice } from "./embedding/models/onnx-device.ts";
@@ -93,6 +99,7 @@ export type {
 } from "./engine/ingest-options.ts";
 export { type OpenOptions, openMemory } from "./engine/open-memory.ts";
 export type { RecallOptions, SearchOptions } from "./engine/recall-options.ts";
+export type { ReembedOptions, ReembedProgress, ReembedReport } from "./engine/reembed-options.ts";
 export type {
   MemoryFields,
   StoreItem,

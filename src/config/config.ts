@@ -31,6 +31,8 @@ export interface Config {
 export interface EmbeddingConfig {
   /** As `openModel` takes it: "builtin", "onnx:FOLDER", "http:URL#MODEL". */
   readonly model: string;
+  /** The same of a model that made vectors before, while `reembed` is under way. */
+  readonly formerModel: string | undefined;
   /** Reads the key from the environment when it is called. */
   readonly apiKey: (() => string | undefined) | undefined;
   readonly dimension: number | undefined;
@@ -151,6 +153,7 @@ function embeddingOf(
   const dimension = value("dimension") ?? layers.get("vector_store.dimension").value;
   return {
     model: modelName(layers),
+    formerModel: value("former_model") === undefined ? undefined : String(value("former_model")),
     apiKey: keyVariable === undefined ? undefined : () => environment[String(keyVariable)],
     dimension: dimension === undefined ? undefined : Number(dimension),
     batchSize: value("batch_size") === undefined ? undefined : Number(value("batch_size")),

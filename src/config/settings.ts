@@ -104,6 +104,11 @@ const embedding: readonly Setting[] = [
     undefined,
     "For http: name of the environment variable that holds the key. A key itself stands in no file.",
   ),
+  text(
+    "embedding.former_model",
+    undefined,
+    "A model whose vectors are still there, as `strata reembed --model` takes it: it answers until all memories have a vector of the new one. The built-in model needs no naming.",
+  ),
   number(
     "embedding.dimension",
     { minimum: 1, maximum: 65_536, whole: true },

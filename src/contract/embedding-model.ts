@@ -22,6 +22,13 @@ export interface EmbeddingReply {
   readonly tokens?: number;
 }
 
+/** What a provider charges, in any one currency. */
+export interface EmbeddingPrice {
+  readonly perMillionTokens?: number | undefined;
+  readonly perThousandTexts?: number | undefined;
+  readonly perCall?: number | undefined;
+}
+
 /** Port of an embedding model. Only providers implement it; callers go through an {@link Embedder}. */
 export interface EmbeddingModel {
   /** Names weights and version: vectors of equal ids are comparable, others never are. */
@@ -37,6 +44,8 @@ export interface EmbeddingModel {
   readonly cheap?: boolean;
   /** A text has the same vector as query and as document, so that one cached vector serves both. Default false. */
   readonly symmetric?: boolean;
+  /** What it costs, for accounts and estimates. Absent: nothing. */
+  readonly price?: EmbeddingPrice | undefined;
   /** Tokens of a text as the model counts them, special tokens left out. Absent: unknown. */
   countTokens?(text: string): number;
   doEmbed(texts: readonly string[], call: EmbedCall): Promise<EmbeddingReply> | EmbeddingReply;

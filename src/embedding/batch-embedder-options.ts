@@ -1,8 +1,7 @@
 import { type Clock, systemClock } from "../contract/clock.ts";
-import type { EmbeddingModel } from "../contract/embedding-model.ts";
+import type { EmbeddingModel, EmbeddingPrice } from "../contract/embedding-model.ts";
 import { StrataError } from "../contract/errors.ts";
 import type { VectorCache } from "../contract/vector-cache.ts";
-import type { EmbeddingPrice } from "./cost-meter.ts";
 import type { FunctionModelOptions } from "./model-source.ts";
 
 /** All have defaults; all bounds are finite. */
@@ -34,7 +33,7 @@ export interface BatchEmbedderOptions extends FunctionModelOptions {
   readonly cacheEntries?: number | undefined;
   /** A cache that outlives the process. The embedder closes it. A plain function needs an `id` and `dimensions` then. */
   readonly vectorCache?: VectorCache | undefined;
-  /** What the provider charges. Default: nothing. */
+  /** What the provider charges. Default: what the model declares, else nothing. */
   readonly price?: EmbeddingPrice | undefined;
   /** Most that may be spent, in the currency of the price. Default: unbounded. */
   readonly budget?: number | undefined;
@@ -131,7 +130,7 @@ export function resolveOptions(options: BatchEmbedderOptions, model: EmbeddingMo
     cacheEntries:
       options.cacheEntries === undefined ? undefined : notNegative("cacheEntries", options.cacheEntries),
     vectorCache: options.vectorCache,
-    price: options.price ?? {},
+    price: options.price ?? model.price ?? {},
     budget: options.budget === undefined ? undefined : notNegative("budget", options.budget),
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,

@@ -1,11 +1,5 @@
+import type { EmbeddingPrice } from "../contract/embedding-model.ts";
 import { StrataError } from "../contract/errors.ts";
-
-/** What a provider charges, in any one currency. */
-export interface EmbeddingPrice {
-  readonly perMillionTokens?: number | undefined;
-  readonly perThousandTexts?: number | undefined;
-  readonly perCall?: number | undefined;
-}
 
 /** What was computed and what it cost. */
 export interface EmbeddingCost {

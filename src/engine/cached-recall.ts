@@ -39,8 +39,8 @@ export function checkQueryCache(given: QueryCacheOptions | undefined): QueryCach
 }
 
 type Verb = "recall" | "search";
-/** What an answer depends on beside its namespace and the namespace's state. */
-type Asked = readonly [verb: Verb, text: string, options: RecallOptions];
+/** What an answer depends on beside its namespace and the namespace's state; a model that is not the one in use by its id. */
+type Asked = readonly [verb: Verb, text: string, options: RecallOptions, formerModel?: string];
 
 /** Answers questions through a cache that no write outlives. */
 export class CachedRecall {
@@ -62,9 +62,10 @@ export class CachedRecall {
     const { cache, touch, signal, ...options } = checked;
     // Read before the work begins: what is written meanwhile leaves an answer that nobody asks for again.
     const generation = await this.#parts.store.generation(scope);
+    const former = await this.#parts.formerAnswering(scope);
     let path: QueryPath = "miss";
     const answer = await this.queries.executeQuery(
-      JSON.stringify([verb, text, options] satisfies Asked),
+      JSON.stringify(former === undefined ? [verb, text, options] : [verb, text, options, former]),
       this.#work(verb, scope, text, options),
       {
         namespace: scope.namespace,
@@ -86,7 +87,8 @@ export class CachedRecall {
   }
 
   #work(verb: Verb, scope: Scope, text: string, options: RecallOptions): QueryFunction<Recall> {
-    return async (signal) => (await this.#parts.retriever())[verb](scope, text, { ...options, signal });
+    return (signal) =>
+      this.#parts.ask(scope, (retriever) => retriever[verb](scope, text, { ...options, signal }));
   }
 
   #prepare(namespace: string, key: string) {

@@ -1,10 +1,10 @@
 import { vectorText } from "../contract/index-text.ts";
-import type { StoredVector } from "../contract/memory.ts";
+
 import type { NewChunk, NewEntry, StagedDocument } from "../contract/memory-store.ts";
 import type { Scope } from "../contract/scope.ts";
 import { checkOptions } from "./check-values.ts";
 import { checkedLines, type DocumentLine, decodeVector, type MemoryLine } from "./export-format.ts";
-import type { Parts } from "./parts.ts";
+import type { Parts, TextVectors } from "./parts.ts";
 import { checkEntry, contentHash, type MemoryFields } from "./store-options.ts";
 
 /** Memories written in one step. */
@@ -136,24 +136,23 @@ class Importer {
     this.#options.onProgress?.({ done: this.#counts.stored + this.#counts.existing });
   }
 
-  /** Written vectors of the model in use, others made anew. */
-  async #vectors(slice: readonly MemoryLine[]): Promise<(StoredVector | null)[]> {
-    const { model } = await this.#parts.embedder();
-    const usable = (line: MemoryLine): boolean => line.vector !== undefined && line.model === model.id;
-    const missing = slice.filter((line) => !usable(line));
-    const made = await this.#parts.embed(missing.map(vectorText), this.#options.signal);
-    return slice.map((line) => (usable(line) ? decodeVector(model.id, line.vector!) : made.shift()!));
+  /** Written vectors of the models in use, others made anew. */
+  #vectors(slice: readonly MemoryLine[]): Promise<TextVectors[]> {
+    const written = slice.map(({ model, vector }) =>
+      model !== undefined && vector !== undefined ? decodeVector(model, vector) : undefined,
+    );
+    return this.#parts.embed(this.#scope, slice.map(vectorText), this.#options.signal, written);
   }
 }
 
-function entryOf(line: MemoryLine, vector: StoredVector | null): NewEntry {
+function entryOf(line: MemoryLine, vectors: TextVectors): NewEntry {
   const { id, tier, importance, tags, metadata, thread, speaker, at, pinned } = line;
   const fields: MemoryFields = { id, tier, importance, tags, metadata, thread, speaker, at, pinned };
   const { createdAt, lastUsedAt, accessCount } = line;
-  return { ...checkEntry(line.content, fields), vector, createdAt, lastUsedAt, accessCount };
+  return { ...checkEntry(line.content, fields), ...vectors, createdAt, lastUsedAt, accessCount };
 }
 
-function chunkOf(line: MemoryLine, vector: StoredVector | null): NewChunk {
+function chunkOf(line: MemoryLine, vectors: TextVectors): NewChunk {
   const { headings, chunk, start, end } = line.source!;
   return {
     id: line.id,
@@ -161,6 +160,6 @@ function chunkOf(line: MemoryLine, vector: StoredVector | null): NewChunk {
     contentHash: contentHash(line.content),
     metadata: line.metadata,
     source: { headings, chunk, start, end },
-    vector,
+    ...vectors,
   };
 }

@@ -185,15 +185,15 @@ class Ingestion {
     const texts = slice.map(({ text, headings }) => {
       return vectorText({ content: text, source: { headings, ...(title !== undefined && { title }) } });
     });
-    const vectors = await this.#parts.embed(texts, this.#options.signal);
-    this.#withoutVector += vectors.filter((vector) => vector === null).length;
+    const vectors = await this.#parts.embed(this.#scope, texts, this.#options.signal);
+    this.#withoutVector += vectors.filter(({ vector }) => vector === null).length;
     return slice.map(({ text, start, end, headings }, index) => ({
       id: uuidv7(),
       content: text,
       contentHash: contentHash(text),
       metadata: {},
       source: { headings, chunk: first + index, start, end },
-      vector: vectors[index]!,
+      ...vectors[index]!,
     }));
   }
 

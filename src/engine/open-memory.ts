@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import { type ConfigOverrides, loadConfig } from "../config/config.ts";
+import { type Config, type ConfigOverrides, loadConfig } from "../config/config.ts";
 import { type Clock, systemClock } from "../contract/clock.ts";
 import type { EmbeddingModel } from "../contract/embedding-model.ts";
 import { StrataError } from "../contract/errors.ts";
@@ -24,6 +24,11 @@ import { Strata } from "./strata.ts";
 export interface OpenOptions extends ConfigOverrides {
   /** Default: the configured one, else the built-in model, which needs no key, no service and no download. */
   readonly model?: EmbeddingModel | undefined;
+  /**
+   * A model that made vectors of this memory before: it answers, and new memories get a vector of both, until `reembed`
+   * has given all memories one of `model`. Default: the configured one; the built-in model needs no naming.
+   */
+  readonly formerModel?: EmbeddingModel | undefined;
   /** Refuse with DATABASE_NOT_FOUND instead of making a new file. Default false. */
   readonly mustExist?: boolean | undefined;
   /** How answers are kept, so that a repeated question costs nothing; `cache: false` in a call does without. */
@@ -45,6 +50,7 @@ const optionNames = [
   "config",
   "configFile",
   "model",
+  "formerModel",
   "mustExist",
   "queryCache",
   "ranking",
@@ -71,6 +77,7 @@ const optionNames = [
 export async function openMemory(given?: OpenOptions): Promise<Strata> {
   const {
     model,
+    formerModel,
     mustExist,
     queryCache,
     preload,
@@ -96,17 +103,15 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
   const analyzer = createAnalyzer();
   const { tiers, decayRate, durability } = config;
   const builtin = builtinOnce();
-  const openEmbedder = async () => {
-    const [{ BatchEmbedder }, used] = await Promise.all([
-      import("../embedding/batch-embedder.ts"),
-      model ?? openConfiguredModel(config.embedding, builtin),
-    ]);
+  const embedderOf = async (given: EmbeddingModel | Promise<EmbeddingModel>) => {
+    const [{ BatchEmbedder }, used] = await Promise.all([import("../embedding/batch-embedder.ts"), given]);
     const { batchSize, cacheBytes } = config.embedding;
     // A model cheaper than a look-up keeps nothing, and so has no file either.
     const keeps = used.cheap !== true && cacheBytes !== 0;
     const vectorCache = keeps ? await openVectorCache(path, clock) : undefined;
     return new BatchEmbedder(used, { clock, batchSize, cacheBytes, vectorCache });
   };
+  const openEmbedder = () => embedderOf(model ?? openConfiguredModel(config.embedding, builtin));
   let preloaded = preload === true ? openEmbedder() : undefined;
   if (preloaded) {
     // The model's file is read by other threads while this one does the rest; who asks for the model sees why it failed.
@@ -120,6 +125,8 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
       preloaded = undefined;
       return first ?? openEmbedder();
     },
+    formerEmbedders: formerModels(formerModel, config, builtin).map((open) => () => embedderOf(open())),
+    embedderOf,
     async counter() {
       const counting = await builtin();
       return { id: counting.id, count: (text) => counting.countTokens(text) };
@@ -163,6 +170,28 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     parts.onClose(() => figures.close());
   }
   return memory;
+}
+
+/** Models that may have made vectors of the memory before the one in use did. */
+function formerModels(
+  given: EmbeddingModel | undefined,
+  { embedding }: Config,
+  builtin: () => Promise<EmbeddingModel>,
+): (() => EmbeddingModel | Promise<EmbeddingModel>)[] {
+  const { formerModel, apiKey } = embedding;
+  const named =
+    given !== undefined
+      ? [() => given]
+      : formerModel !== undefined && formerModel !== "builtin"
+        ? [
+            () =>
+              openConfiguredModel(
+                { ...embedding, model: formerModel, apiKey, dimension: undefined },
+                builtin,
+              ),
+          ]
+        : [];
+  return [...named, builtin];
 }
 
 /** The vectors that cost something to make, in a file of their own beside the database; shared by processes. */

@@ -1,25 +1,47 @@
+import { LRUCache } from "lru-cache";
 import type { TokenCounter } from "../contract/chunk.ts";
 import type { Clock } from "../contract/clock.ts";
-import type { Embedder } from "../contract/embedding-model.ts";
+import type { Embedder, EmbeddingModel } from "../contract/embedding-model.ts";
+import { StrataError } from "../contract/errors.ts";
 import { vectorText } from "../contract/index-text.ts";
 import type { StoredVector } from "../contract/memory.ts";
-import type { MemoryStore } from "../contract/memory-store.ts";
+import type { MemoryStore, ModelVector } from "../contract/memory-store.ts";
 import type { MemoryFilter, Scope } from "../contract/scope.ts";
-import type { BatchEmbedder } from "../embedding/batch-embedder.ts";
 import type { CacheFigures } from "../monitoring/prometheus.ts";
 import type { Retriever } from "../retrieval/retriever.ts";
+import { ModelParts, type OwnEmbedder } from "./model-parts.ts";
 import { UseBuffer } from "./use-buffer.ts";
-
-/** An embedder as the engine owns it. */
-export type OwnEmbedder = Embedder & Pick<BatchEmbedder, "close" | "forget" | "getStats" | "model">;
 
 /** How the parts that cost time to load are made, each when it is first needed. */
 export interface PartMakers {
+  /** Of the model in use. */
   embedder(): Promise<OwnEmbedder>;
+  /** Of models that may have made the vectors that are there, for as long as they are more than those of the model in use. */
+  readonly formerEmbedders: readonly (() => Promise<OwnEmbedder>)[];
+  /** Of a model that comes into use later. */
+  embedderOf(model: EmbeddingModel): Promise<OwnEmbedder>;
   retriever(embedder: Embedder): Promise<Retriever>;
   /** For a model that does not count its tokens. */
   counter(): Promise<TokenCounter>;
 }
+
+/** Vectors of a text to be stored, as a memory or a chunk takes them. */
+export interface TextVectors {
+  readonly vector: StoredVector | null;
+  readonly sideVectors?: readonly ModelVector[];
+}
+
+/** A namespace whose model changes, as this process has it. */
+interface Changing {
+  /** The former one, which answered last. */
+  readonly model: ModelParts;
+  /** Makes the index of the model in use, once that one is to answer. */
+  preparing?: Promise<void>;
+  ready: boolean;
+}
+
+/** Namespaces of which is known that a former model answered; one more is only answered late once. */
+const maxChanging = 10_000;
 
 /** The rooms as one memory uses them. */
 export class Parts {
@@ -30,46 +52,107 @@ export class Parts {
   readonly sources: object[] = [this];
   readonly #makers: PartMakers;
   readonly #closers: (() => Promise<void> | void)[] = [];
-  #embedder: Promise<OwnEmbedder> | undefined;
-  #loaded: OwnEmbedder | undefined;
-  #retriever: Promise<Retriever> | undefined;
+  #model: ModelParts;
+  #formerModels: readonly ModelParts[];
+  /** Namespaces last answered by a former model. */
+  readonly #changing = new LRUCache<string, Changing>({ max: maxChanging });
 
   constructor(store: MemoryStore, clock: Clock, makers: PartMakers) {
     this.store = store;
     this.clock = clock;
     this.uses = new UseBuffer(store, clock);
     this.#makers = makers;
+    this.#model = this.#newModel(() => makers.embedder());
+    this.#formerModels = makers.formerEmbedders.map((make) => this.#newModel(make));
   }
 
-  embedder(): Promise<Embedder> {
-    this.#embedder ??= this.#makers
-      .embedder()
-      .then((embedder) => {
-        this.#loaded = embedder;
-        return this.#published(embedder);
-      })
-      .catch((error: unknown) => {
-        this.#embedder = undefined;
-        throw error;
-      });
-    return this.#embedder;
+  /** Of the model in use. */
+  embedder(): Promise<OwnEmbedder> {
+    return this.#model.embedder();
   }
 
+  /** Of the model in use. */
   retriever(): Promise<Retriever> {
-    this.#retriever ??= this.embedder()
-      .then((embedder) => this.#makers.retriever(embedder))
-      .then((retriever) => this.#published(retriever))
-      .catch((error: unknown) => {
-        this.#retriever = undefined;
-        throw error;
-      });
-    return this.#retriever;
+    return this.#model.retriever();
+  }
+
+  /** Takes another model into use; the one so far answers as long as its vectors are more. The memory closes both. */
+  async use(model: EmbeddingModel): Promise<void> {
+    const { model: present } = await this.#model.embedder();
+    if (present.id === model.id) {
+      if (present !== model) this.onClose(() => model.close?.());
+      return;
+    }
+    this.#formerModels = [this.#model, ...this.#formerModels];
+    this.#model = this.#newModel(() => this.#makers.embedderOf(model));
+  }
+
+  /**
+   * The model that answers questions in a namespace: the one of which most memories have a vector, the one in use when
+   * none has more. So recalls go on as they were while a model changes, and turn to the new one at once when all is done.
+   */
+  async #answering(scope: Scope): Promise<ModelParts> {
+    if (this.#formerModels.length === 0) return this.#model;
+    const { models } = await this.store.coverage(scope);
+    const { id } = (await this.#model.embedder()).model;
+    const reach = (name: string): number => (models[name]?.vectors ?? 0) + (models[name]?.unknown ?? 0);
+    let [best, most] = [this.#model, reach(id)];
+    if (Object.keys(models).some((name) => reach(name) > most)) {
+      for (const former of this.#formerModels) {
+        // One that cannot be opened answers nothing.
+        const name = (await former.embedder().catch(() => undefined))?.model.id;
+        if (name !== undefined && reach(name) > most) [best, most] = [former, reach(name)];
+      }
+    }
+    const { namespace } = scope;
+    const changing = this.#changing.get(namespace);
+    if (best !== this.#model) this.#changing.set(namespace, { model: best, ready: false });
+    else if (changing) return (await this.#isReady(scope, changing)) ? best : changing.model;
+    return best;
+  }
+
+  /** True once nobody has to wait for the index of the model in use; until then the one in memory answers. */
+  async #isReady(scope: Scope, changing: Changing): Promise<boolean> {
+    const former = await changing.model.madeRetriever();
+    if (!changing.ready && former?.holds(scope)) {
+      changing.preparing ??= this.retriever()
+        .then((retriever) => retriever.prepare(scope))
+        .catch(() => {})
+        .then(() => {
+          changing.ready = true;
+        });
+      return false;
+    }
+    this.#changing.delete(scope.namespace);
+    await former?.release(scope);
+    return true;
+  }
+
+  /** Asks the retriever of the model that answers in the namespace; when that model fails, the one in use. */
+  async ask<T extends object>(scope: Scope, call: (retriever: Retriever) => Promise<T>): Promise<T> {
+    const answering = await this.#answering(scope);
+    if (answering === this.#model) return call(await answering.retriever());
+    try {
+      const answer = await call(await answering.retriever());
+      // Its vectors may have been dropped since it was chosen.
+      if (!("skipped" in answer) || (await this.#answering(scope)) === answering) return answer;
+    } catch (error) {
+      if (!isOfModel(error)) throw error;
+    }
+    return call(await this.#model.retriever());
+  }
+
+  /** Id of the model that answers in a namespace when it is not the one in use. */
+  async formerAnswering(scope: Scope): Promise<string | undefined> {
+    const answering = await this.#answering(scope);
+    return answering === this.#model ? undefined : answering.loaded?.model.id;
   }
 
   /** Figures of the cache of vectors, once there is one; a model cheaper than a look-up has none. */
   embeddingCache(): CacheFigures | undefined {
-    if (this.#loaded === undefined || this.#loaded.model.cheap === true) return undefined;
-    const { cacheHits, cacheMisses, l1 } = this.#loaded.getStats();
+    const { loaded } = this.#model;
+    if (loaded === undefined || loaded.model.cheap === true) return undefined;
+    const { cacheHits, cacheMisses, l1 } = loaded.getStats();
     return {
       hits: cacheHits,
       misses: cacheMisses,
@@ -84,44 +167,77 @@ export class Parts {
     this.#closers.unshift(step);
   }
 
-  #published<T extends object>(part: T): T {
-    this.sources.push(part);
-    return part;
+  #newModel(embedder: () => Promise<OwnEmbedder>): ModelParts {
+    return new ModelParts({
+      embedder,
+      retriever: (made) => this.#makers.retriever(made),
+      onMade: (part) => this.sources.push(part),
+    });
   }
 
   /** Counts tokens as the model does, or else as the built-in one would. */
   async counter(): Promise<TokenCounter> {
-    const { model } = await this.embedder();
+    return this.counterOf((await this.embedder()).model);
+  }
+
+  async counterOf(model: Embedder["model"]): Promise<TokenCounter> {
     if (!model.countTokens) return this.#makers.counter();
     return { id: model.id, count: (text) => model.countTokens!(text) };
   }
 
-  /** Vectors for texts that are stored, with the model's id; null where the model knows nothing. */
-  async embed(texts: readonly string[], signal: AbortSignal | undefined): Promise<(StoredVector | null)[]> {
-    const embedder = await this.embedder();
-    const { vectors } = await embedder.embed(texts, { task: "document", signal });
-    return vectors.map((values) => (values === null ? null : { model: embedder.model.id, values }));
+  /**
+   * Vectors for texts that are stored: of the model in use, and while another one answers of that one too, so that
+   * whichever answers misses nothing. Null where a model knows nothing.
+   * @param known For each text the vector that is there already; one of these models is not made again.
+   */
+  async embed(
+    scope: Scope,
+    texts: readonly string[],
+    signal: AbortSignal | undefined,
+    known: readonly (StoredVector | null | undefined)[] = [],
+  ): Promise<TextVectors[]> {
+    const answering = await this.#answering(scope);
+    const own = vectorsBy(await this.#model.embedder(), scope, texts, signal, known);
+    if (answering === this.#model) return (await own).map((vector) => kept(vector));
+    const [vectors, former] = await Promise.all([
+      own,
+      vectorsBy(await answering.embedder(), scope, texts, signal, known).catch((error: unknown) => {
+        if (!isOfModel(error)) throw error;
+        return undefined;
+      }),
+    ]);
+    return vectors.map((vector, index) => kept(vector, former?.[index]));
   }
 
   /** Erases what matches, and whatever snapshots of indexes and caches of vectors keep of it. */
   async erasing<T>(scope: Scope, filter: MemoryFilter, erase: () => Promise<T>): Promise<T> {
-    const retriever = await this.retriever();
+    await Promise.all([this.#model.retriever(), this.#answering(scope)]);
+    const retrievers = await Promise.all(this.#models.map((model) => model.madeRetriever()));
+    const forgetSnapshots = async (): Promise<void> => {
+      for (const retriever of retrievers) await retriever?.forgetSnapshots(scope);
+    };
     await this.#forgetVectors(scope, filter);
-    await retriever.forgetSnapshots(scope);
+    await forgetSnapshots();
     try {
       return await erase();
     } finally {
       // Another process may have written one meanwhile.
-      await retriever.forgetSnapshots(scope);
+      await forgetSnapshots();
     }
   }
 
+  get #models(): readonly ModelParts[] {
+    return [this.#model, ...this.#formerModels];
+  }
+
   async #forgetVectors(scope: Scope, filter: MemoryFilter): Promise<void> {
-    const embedder = await this.#embedder;
-    if (embedder === undefined || this.#loaded?.model.cheap === true) return;
+    const keeping = this.#models.flatMap(({ loaded }) =>
+      loaded && loaded.model.cheap !== true ? loaded : [],
+    );
+    if (keeping.length === 0) return;
     for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
       const page = await this.store.list(scope, filter, { limit: 500, cursor });
-      await this.#loaded?.forget(page.memories.map(vectorText));
+      for (const embedder of keeping) await embedder.forget(page.memories.map(vectorText));
       cursor = page.cursor;
     }
   }
@@ -131,12 +247,49 @@ export class Parts {
     const steps = [
       ...this.#closers.map((step) => async () => step()),
       () => this.uses.flush(),
-      async () => (await this.#retriever)?.close(),
-      async () => (await this.#embedder)?.close(),
+      // That of the model in use last: what it writes for the next process stays.
+      ...this.#models.toReversed().map((model) => () => model.closeRetriever()),
+      ...this.#models.map((model) => () => model.closeEmbedder()),
       () => this.store.close(),
     ];
     const failures: unknown[] = [];
     for (const step of steps) await step().catch((error: unknown) => failures.push(error));
     if (failures.length > 0) throw failures[0];
   }
+}
+
+async function vectorsBy(
+  embedder: Embedder,
+  scope: Scope,
+  texts: readonly string[],
+  signal: AbortSignal | undefined,
+  known: readonly (StoredVector | null | undefined)[],
+): Promise<ModelVector[]> {
+  const { id } = embedder.model;
+  const missing = texts.filter((_, index) => known[index]?.model !== id);
+  const { namespace } = scope;
+  const made =
+    missing.length === 0
+      ? []
+      : [...(await embedder.embed(missing, { task: "document", signal, namespace })).vectors];
+  return texts.map((_, index) => {
+    const there = known[index];
+    return { model: id, values: there?.model === id ? there.values : made.shift()! };
+  });
+}
+
+/** @param former What the model that answers makes of it, which becomes the memory's own. */
+function kept(vector: ModelVector, former?: ModelVector): TextVectors {
+  const all = former ? [former, vector] : [vector];
+  const own = all.find(({ values }) => values !== null);
+  const side = all.filter((each) => each !== own);
+  return {
+    vector: own ? { model: own.model, values: own.values! } : null,
+    ...(side.length > 0 && { sideVectors: side }),
+  };
+}
+
+/** A failure of a model, as against one of the store or the caller's own abort. */
+function isOfModel(error: unknown): boolean {
+  return StrataError.isInstance(error) && error.exitCode === 7;
 }

@@ -40,6 +40,7 @@ import {
   type RecallOptions,
   type SearchOptions,
 } from "./recall-options.ts";
+import { checkReembed, type ReembedOptions, type ReembedReport } from "./reembed-options.ts";
 import {
   checkEntry,
   checkPatch,
@@ -84,6 +85,8 @@ export class Strata {
   readonly #document: IngestDefaults;
   readonly #recalls: CachedRecall;
   readonly #running = new Set<Promise<unknown>>();
+  /** Ends what may take hours. */
+  readonly #stop = new AbortController();
   #closing: Promise<void> | undefined;
 
   /** @internal */
@@ -189,8 +192,8 @@ export class Strata {
       const { cache, ...checked } = checkRecall(options, "research");
       const texts = checkQuestions(questions);
       const scope = this.#scope(options?.namespace);
-      const retriever = await this.#parts.retriever();
-      return this.#used(scope, checked, await retriever.research(scope, texts, checked));
+      const answer = await this.#parts.ask(scope, (retriever) => retriever.research(scope, texts, checked));
+      return this.#used(scope, checked, answer);
     });
   }
 
@@ -312,8 +315,8 @@ export class Strata {
   measureRecall(options?: CallOptions): Promise<MeasuredRecall> {
     return this.#run("stats", async () => {
       const { namespace, signal } = checkOptions(options, callNames, "measureRecall");
-      const retriever = await this.#parts.retriever();
-      return retriever.measureRecall(this.#scope(namespace), signal);
+      const scope = this.#scope(namespace);
+      return this.#parts.ask(scope, (retriever) => retriever.measureRecall(scope, signal));
     });
   }
 
@@ -363,6 +366,26 @@ export class Strata {
     );
   }
 
+  /**
+   * Gives every memory a vector of the model in use, or of `model`, which is in use from then on. Until all have one, the
+   * model that made the others answers, as before; then the others are dropped. Ended half-way, by an abort, a failure or
+   * the death of the process, it goes on where it stood when it is called again.
+   * @throws DATABASE_BUSY Another process is at it. EMBEDDING_FAILED and the like; what was embedded until then stays.
+   */
+  reembed(options?: ReembedOptions): Promise<ReembedReport> {
+    return this.#run("reembed", async () => {
+      const checked = checkReembed(options);
+      const names = checked.all ? await this.#parts.store.namespaces() : [checked.namespace];
+      const signals = checked.signal ? [checked.signal, this.#stop.signal] : [this.#stop.signal];
+      const { reembed } = await import("./reembed.ts");
+      return reembed(
+        this.#parts,
+        names.map((name) => this.#scope(name)),
+        { ...checked, signal: AbortSignal.any(signals) },
+      );
+    });
+  }
+
   /** Fill and use of what is kept in memory: answers to questions, and vectors once texts were embedded. */
   caches(): Readonly<Record<string, CacheFigures>> {
     const { hits, misses, cacheSize, cacheBytes, maxBytes, evictions } = this.queries.getStats();
@@ -395,14 +418,14 @@ export class Strata {
   }
 
   async #close(): Promise<void> {
+    this.#stop.abort(closedError());
     await Promise.allSettled(this.#running);
     await this.queries.close();
     await this.#parts.close();
   }
 
   #checkOpen(): void {
-    if (this.#closing)
-      throw new StrataError("CLOSED", "This memory was closed; open it again with openMemory().");
+    if (this.#closing) throw closedError();
   }
 
   async #run<T>(operation: OperationName, call: () => Promise<T>): Promise<T> {
@@ -455,8 +478,8 @@ export class Strata {
     signal: AbortSignal | undefined,
   ): Promise<StoreManyResult> {
     signal?.throwIfAborted();
-    const vectors = await this.#parts.embed(entries.map(vectorText), signal);
-    const complete: NewEntry[] = entries.map((entry, index) => ({ ...entry, vector: vectors[index]! }));
+    const vectors = await this.#parts.embed(scope, entries.map(vectorText), signal);
+    const complete: NewEntry[] = entries.map((entry, index) => ({ ...entry, ...vectors[index]! }));
     return this.#parts.store.add(scope, complete, { signal });
   }
 
@@ -479,6 +502,10 @@ export class Strata {
       throw new StrataError("NOT_FOUND", `No memory has the id "${ids[missing]}"; nothing was forgotten.`);
     return { ids };
   }
+}
+
+function closedError(): StrataError {
+  return new StrataError("CLOSED", "This memory was closed; open it again with openMemory().");
 }
 
 /** Lets other work of the process run between two slices. */

@@ -27,9 +27,10 @@ export async function updateMemory(
   for (;;) {
     const [current] = await parts.store.get(scope, [id]);
     if (!current) throw new StrataError("NOT_FOUND", `No memory has the id "${id}".`, { details: { id } });
-    const [vector = null] = await parts.embed([vectorText(patched(current, patch))], signal);
+    const [vectors] = await parts.embed(scope, [vectorText(patched(current, patch))], signal);
+    const { vector, sideVectors } = vectors!;
     const content = text === undefined ? { vector } : { content: { text, hash: contentHash(text), vector } };
-    const complete: EntryPatch = { ...fields, ...content };
+    const complete: EntryPatch = { ...fields, ...content, sideVectors };
     try {
       return await parts.store.update(scope, id, complete, {
         signal,

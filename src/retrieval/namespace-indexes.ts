@@ -133,6 +133,12 @@ export class NamespaceIndexes {
     }
   }
 
+  /** Drops the namespace's index. */
+  async release(namespace: string): Promise<void> {
+    const entry = this.#entries.get(namespace);
+    if (entry) await this.#step(entry, async () => this.#drop(entry));
+  }
+
   /** Removes the namespace's snapshot, so that none tells of what is about to be erased. */
   async forgetSnapshot(namespace: string): Promise<void> {
     const entry = this.#entries.get(namespace);

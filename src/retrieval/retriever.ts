@@ -226,6 +226,11 @@ export class Retriever {
     return this.#indexes.holds(namespace);
   }
 
+  /** Gives the memory of a namespace's index back. */
+  async release({ namespace }: Scope): Promise<void> {
+    await this.#indexes.release(namespace);
+  }
+
   /** Removes what is kept on disk of a namespace's index; to be called before anything of it is erased. */
   async forgetSnapshots(scope: Scope): Promise<void> {
     this.#checkOpen();

@@ -3,6 +3,7 @@ import { systemClock } from "../../contract/clock.ts";
 import type {
   EmbedCall,
   EmbeddingModel,
+  EmbeddingPrice,
   EmbeddingReply,
   EmbeddingTask,
 } from "../../contract/embedding-model.ts";
@@ -28,6 +29,8 @@ export interface HttpModelOptions {
   /** Most calls at once. Default 8. */
   readonly maxConcurrency?: number | undefined;
   readonly maxTokens?: number | undefined;
+  /** What the service charges, for accounts and for what `reembed` would cost. Default: nothing. */
+  readonly price?: EmbeddingPrice | undefined;
   /** Put before every text of a task, for models trained so. */
   readonly prompts?: Partial<Record<EmbeddingTask, string>> | undefined;
   /** Sent with every call, beside those of the protocol. */
@@ -69,6 +72,7 @@ export class HttpModel implements EmbeddingModel {
   readonly maxConcurrency: number;
   readonly maxTokens?: number;
   readonly symmetric: boolean;
+  readonly price: EmbeddingPrice | undefined;
   readonly #endpoint: URL;
   readonly #model: string;
   readonly #apiKey: HttpModelOptions["apiKey"];
@@ -91,6 +95,7 @@ export class HttpModel implements EmbeddingModel {
     if (maxTokens !== undefined) this.maxTokens = checkCount("maxTokens", maxTokens, 1);
     this.#timeoutMs = checkCount("timeoutMs", timeoutMs ?? defaultTimeoutMs, 1);
     this.#model = model;
+    this.price = options.price;
     this.#apiKey = options.apiKey;
     this.#shorten = options.shorten ?? false;
     if (this.#shorten && dimensions === 0) throw invalid("dimensions", "the length to shorten vectors to");
