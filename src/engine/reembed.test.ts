@@ -202,7 +202,10 @@ describe("a change of models", () => {
     assert.equal((await memory.recall("harbour 3", { tags: ["t"] })).skipped, 1);
     assert.equal((await memory.recall("harbour 3", { mode: "keyword" })).skipped, undefined);
     assert.equal((await memory.research(["harbour 3", "crane"])).skipped, 31);
+    await using other = await open(path, { model: new NamedModel("next") });
+    assert.equal((await other.recall("harbour 3")).skipped, 31);
     await memory.reembed();
+    assert.equal((await other.recall("harbour 3")).skipped, undefined);
     assert.equal((await memory.recall("harbour 3")).skipped, undefined);
     assert.equal((await memory.recall(textOf(8), byMeaning)).hits[0]!.memory.id, "n8");
   });
@@ -296,10 +299,12 @@ describe("a change of models", () => {
     const changing = memory.reembed({ model: next, batchSize: 10 });
     await started.opened;
     // One that has both vectors, one whose second is on its way.
-    await memory.forget(["n2", "n16"], { erase: true });
+    await using other = await open(path, { model: new NamedModel("former", undefined, costly) });
+    await other.forget(["n2", "n16"], { erase: true });
     go.open();
     const report = await changing;
     assert.deepEqual([report.embedded, report.complete], [19, true]);
+    await other.close();
     await memory.close();
     for (const number of [2, 16]) {
       for (const id of ["former", "next"]) {

@@ -118,18 +118,25 @@ test("earlier contents of an updated memory are erased with it", async () => {
   await store.close();
 });
 
-test("an erased document leaves no chunk, title or path behind, and neither does one forgotten before", async () => {
+test("an erased document leaves no chunk, vector, title or path behind, and neither does one forgotten before", async () => {
   for (const before of [false, true]) {
     const { store, holds } = await openStore();
     await addMany(store, 5);
     const staged = await store.stageDocument(scope, sampleDocument("pathzz/filezz.md", { title: "Titlezz" }));
-    await store.addChunks(staged, sampleChunks("c", ["Chunkzz one", "Chunkzz two"]));
+    const { vector, sideVectors } = marked("chunk");
+    const chunks = sampleChunks("c", ["Chunkzz one", "Chunkzz two"]);
+    await store.addChunks(
+      staged,
+      chunks.map((chunk) => ({ ...chunk, vector, sideVectors })),
+    );
     await store.publishDocument(staged);
+    const vectors = traces("chunk").slice(-2);
+    for (const bytes of vectors) assert.ok(holds(bytes));
     if (before) await store.forget(scope, { document: "pathzz/filezz.md" });
     assert.ok(holds("Chunkzz"));
     await store.forget(scope, { document: "pathzz/filezz.md" }, { erase: true });
-    for (const trace of ["Chunkzz", "chunkzz", "Titlezz", "titlezz", "filezz"]) {
-      assert.ok(!holds(trace), `${trace} is still in a file`);
+    for (const trace of ["Chunkzz", "chunkzz", "Titlezz", "titlezz", "filezz", ...vectors]) {
+      assert.ok(!holds(trace), `${String(trace).slice(0, 20)} is still in a file`);
     }
     await store.close();
   }
