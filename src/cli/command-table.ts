@@ -109,6 +109,12 @@ export const commandTable: readonly CommandRow[] = [
     load: () => import("./commands/journal.ts"),
   },
   {
+    name: "reembed",
+    group: tend,
+    summary: "embed all memories by the model in use, while they are in use",
+    load: () => import("./commands/reembed.ts"),
+  },
+  {
     name: "export",
     group: tend,
     summary: "write a namespace as JSON Lines",

@@ -67,12 +67,14 @@ export interface HitJson {
 export interface RecallJson {
   readonly hits: readonly HitJson[];
   readonly packed?: PackedHits;
+  readonly skipped?: number;
   readonly explanation?: Explanation;
 }
 
 export interface ResearchJson {
   readonly hits: readonly (HitJson & { readonly questions: readonly number[] })[];
   readonly packed?: PackedHits;
+  readonly skipped?: number;
   readonly explanations?: readonly Explanation[];
 }
 
@@ -145,18 +147,20 @@ function hitJson({ memory, score, why, highlights, passage, folded }: Hit): HitJ
   };
 }
 
-export function recallJson({ hits, packed, explanation }: Recall): RecallJson {
+export function recallJson({ hits, packed, skipped, explanation }: Recall): RecallJson {
   return {
     hits: hits.map(hitJson),
     ...(packed && { packed }),
+    ...(skipped !== undefined && { skipped }),
     ...(explanation && { explanation }),
   };
 }
 
-export function researchJson({ hits, packed, explanations }: Research): ResearchJson {
+export function researchJson({ hits, packed, skipped, explanations }: Research): ResearchJson {
   return {
     hits: hits.map((hit) => ({ ...hitJson(hit), questions: hit.questions })),
     ...(packed && { packed }),
+    ...(skipped !== undefined && { skipped }),
     ...(explanations && { explanations }),
   };
 }

@@ -1,11 +1,12 @@
 import { readdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { type ConfigOverrides, loadConfig } from "../config/config.ts";
+import { type Config, type ConfigOverrides, type EmbeddingConfig, loadConfig } from "../config/config.ts";
 import type { DatabasePath } from "../config/database-path.ts";
 import type { EmbeddingModel } from "../contract/embedding-model.ts";
 import { type ErrorCode, StrataError } from "../contract/errors.ts";
 import type { MeasuredRecall } from "../retrieval/measure-recall.ts";
 import type { DatabaseInspection } from "../storage/sqlite/inspect-database.ts";
+import { openConfiguredModel } from "./configured-model.ts";
 import { openMemory } from "./open-memory.ts";
 
 /** A file of the memory as it lies on the disk. */
@@ -35,11 +36,13 @@ export interface Contents {
   readonly withoutVector: number;
   /** Memories by model of their vector, in all namespaces. */
   readonly models: Readonly<Record<string, number>>;
+  /** Memories in which a model knows nothing, by model, in all namespaces. */
+  readonly unknown: Readonly<Record<string, number>>;
   /** How the vectors of the namespace in use are searched, and how much of the nearest is found. */
   readonly search: MeasuredRecall;
 }
 
-/** The built-in model, loaded and tried on a sentence. */
+/** The configured model, opened and tried on a sentence. */
 export interface ModelState {
   readonly id: string;
   readonly dimensions: number;
@@ -71,10 +74,11 @@ export interface Diagnosis {
  */
 export async function diagnose(overrides: ConfigOverrides = {}): Promise<Diagnosis> {
   const problems: Problem[] = [];
-  const database = await attempt(problems, () => inspect(overrides, problems));
+  const config = await attempt(problems, () => loadConfig(overrides));
+  const database = config && (await attempt(problems, () => inspect(config, problems)));
   const sound = database?.inspection?.damages.length === 0;
   const contents = sound ? await attempt(problems, () => readContents(overrides)) : undefined;
-  const model = await attempt(problems, tryModel);
+  const model = await attempt(problems, () => tryModel(config?.embedding));
   if (model && contents) problems.push(...foreignVectors(model, contents));
   return {
     node: process.versions.node,
@@ -86,13 +90,16 @@ export async function diagnose(overrides: ConfigOverrides = {}): Promise<Diagnos
   };
 }
 
-function foreignVectors(model: ModelState, contents: Contents): Problem[] {
-  return Object.entries(contents.models)
-    .filter(([id]) => id !== model.id)
-    .map(([id, count]) => ({
+function foreignVectors(model: ModelState, { memories, models, unknown }: Contents): Problem[] {
+  const others = Object.keys(models).filter((id) => id !== model.id);
+  const lacking = memories - (models[model.id] ?? 0) - (unknown[model.id] ?? 0);
+  if (others.length === 0 || lacking <= 0) return [];
+  return [
+    {
       code: "MODEL_MISMATCH",
-      message: `${count} memories have vectors of the model ${id}: the built-in model finds them by words only.`,
-    }));
+      message: `${lacking} memories have no vector of the model in use, ${model.id}, but of ${others.join(", ")}. Embed them with: strata reembed --all`,
+    },
+  ];
 }
 
 function modeWarnings({ mode }: FileState): string[] {
@@ -113,8 +120,7 @@ async function attempt<T>(problems: Problem[], step: () => T | Promise<T>): Prom
   }
 }
 
-async function inspect(overrides: ConfigOverrides, problems: Problem[]): Promise<DatabaseState> {
-  const { database } = await loadConfig(overrides);
+async function inspect({ database }: Config, problems: Problem[]): Promise<DatabaseState> {
   const found = statSync(database.path, { throwIfNoEntry: false });
   const log = statSync(`${database.path}-wal`, { throwIfNoEntry: false });
   const state = { ...database, logBytes: log?.size ?? 0, snapshots: snapshotsOf(database.path) };
@@ -151,21 +157,41 @@ function snapshotsOf(path: string): DatabaseState["snapshots"] {
 
 async function readContents(overrides: ConfigOverrides): Promise<Contents> {
   await using memory = await openMemory({ ...overrides, mustExist: true });
-  const { namespaces, memories, documents, withoutVector, models } = await memory.stats({ all: true });
+  const { namespaces, memories, documents, withoutVector, models, unknown } = await memory.stats({
+    all: true,
+  });
   const search = await memory.measureRecall();
-  return { namespace: memory.namespace, namespaces, memories, documents, withoutVector, models, search };
+  return {
+    namespace: memory.namespace,
+    namespaces,
+    memories,
+    documents,
+    withoutVector,
+    models,
+    unknown,
+    search,
+  };
 }
 
-async function tryModel(): Promise<ModelState> {
-  const { openBuiltinModel } = await import("../embedding/models/builtin-model.ts");
+/** @param embedding Absent when the configuration cannot be read: the built-in model is tried. */
+async function tryModel(embedding: EmbeddingConfig | undefined): Promise<ModelState> {
+  const builtin = async (): Promise<EmbeddingModel> => {
+    const { openBuiltinModel } = await import("../embedding/models/builtin-model.ts");
+    return openBuiltinModel();
+  };
   const started = performance.now();
-  const model: EmbeddingModel = await openBuiltinModel();
-  const { vectors } = await model.doEmbed(["The memory remembers."], { task: "document" });
-  const loadMs = performance.now() - started;
-  if (vectors[0]?.length !== model.dimensions)
-    throw new StrataError(
-      "EMBEDDING_INVALID",
-      `Expected ${model.dimensions} numbers of the built-in model, got ${vectors[0]?.length ?? "none"}. Install the package again.`,
-    );
-  return { id: model.id, dimensions: model.dimensions, loadMs };
+  const model = await (embedding ? openConfiguredModel(embedding, builtin) : builtin());
+  try {
+    const { id, dimensions } = model;
+    const { vectors } = await model.doEmbed(["The memory remembers."], { task: "document" });
+    const loadMs = performance.now() - started;
+    if (vectors[0]?.length !== dimensions)
+      throw new StrataError(
+        "EMBEDDING_INVALID",
+        `Expected ${dimensions} numbers of the model ${id}, got ${vectors[0]?.length ?? "none"}. Get the model, or this package, again.`,
+      );
+    return { id, dimensions, loadMs };
+  } finally {
+    await model.close?.();
+  }
 }

@@ -1,13 +1,10 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { Command } from "commander";
 import type { EmbeddingModel } from "../../contract/embedding-model.ts";
 import { StrataError } from "../../contract/errors.ts";
 import type { StoredModel } from "../../embedding/models/model-store.ts";
-import type { OnnxDevice } from "../../embedding/models/onnx-device.ts";
 import { addExamples, numberFlag } from "../flag-values.ts";
 import { benchModel, formatBench } from "../model-bench.ts";
-import { apiKeyOf } from "../model-key.ts";
+import { type OpenFlags, openNamedModel, storedFolder } from "../open-named-model.ts";
 import { ProgressLine } from "../progress-line.ts";
 import type { Session } from "../session.ts";
 import { formatTable } from "../table.ts";
@@ -23,11 +20,6 @@ interface PullFlags extends StoreFlags {
   readonly graph?: string;
   readonly revision?: string;
   readonly hub?: string;
-}
-
-interface OpenFlags extends StoreFlags {
-  readonly device?: OnnxDevice | "auto";
-  readonly keyVariable?: string;
 }
 
 interface BenchFlags extends OpenFlags {
@@ -120,7 +112,7 @@ async function info(name: string, flags: OpenFlags, session: Session): Promise<v
   const stored = await storedFolder(name, flags);
   const { verifyStoredModel } = await import("../../embedding/models/model-store.ts");
   const files = stored === undefined ? undefined : await verifyStoredModel(stored);
-  const model = await open(name, flags, session);
+  const model = await openNamedModel(name, flags, session);
   try {
     const facts = factsOf(model);
     output.result({ ...facts, ...(files && { stored: files }) }, () => {
@@ -143,7 +135,7 @@ async function bench(names: readonly string[], flags: BenchFlags, session: Sessi
   const { output, signal } = session;
   const models: Awaited<ReturnType<typeof benchModel>>[] = [];
   for (const name of names.length > 0 ? names : ["builtin"])
-    models.push(await benchModel(name, () => open(name, flags, session), flags.texts, signal));
+    models.push(await benchModel(name, () => openNamedModel(name, flags, session), flags.texts, signal));
   const devices = await probe();
   output.result({ models, devices }, () => formatBench(models, devices, output.style));
 }
@@ -155,22 +147,6 @@ async function probe(): Promise<Parameters<typeof formatBench>[1]> {
     if (StrataError.isInstance(error) && error.code === "MISSING_PACKAGE") return error.message;
     throw error;
   });
-}
-
-async function open(name: string, flags: OpenFlags, session: Session): Promise<EmbeddingModel> {
-  const { openModel } = await import("../../embedding/models/open-model.ts");
-  const folder = await storedFolder(name, flags);
-  const apiKey = apiKeyOf(name, flags.keyVariable, session.io.environment);
-  return openModel(folder === undefined ? name : `onnx:${folder}`, { device: flags.device, apiKey });
-}
-
-/** Folder of a stored model when that is what the name says; its graph is the one in its list of files. */
-async function storedFolder(name: string, { folder }: StoreFlags): Promise<string | undefined> {
-  const { modelsFolder, storedModelFile } = await import("../../embedding/models/model-store.ts");
-  const path = join(folder ?? modelsFolder(), name);
-  return name !== "builtin" && !name.includes(":") && existsSync(join(path, storedModelFile))
-    ? path
-    : undefined;
 }
 
 function factsOf(model: EmbeddingModel): Record<string, string | number | boolean> {

@@ -5,6 +5,7 @@ import { addFilterFlags, type FilterFlags, filterOf } from "../filter-flags.ts";
 import { addExamples, numberFlag } from "../flag-values.ts";
 import { formatHits } from "../format-hits.ts";
 import { recallJson } from "../json-shapes.ts";
+import { noteSkipped } from "../note-skipped.ts";
 import { noteNothingFound } from "../nothing-found.ts";
 import { textOf } from "../read-input.ts";
 import type { Session } from "../session.ts";
@@ -65,4 +66,5 @@ async function recall(words: readonly string[], flags: Flags, session: Session):
   const layout = { width: output.width, full: full === true, style: output.style, cwd: io.cwd };
   output.result(recallJson(answer), () => answer.packed?.text ?? formatHits(answer, layout));
   if (answer.hits.length === 0) await noteNothingFound(memory, output);
+  noteSkipped(answer, output);
 }

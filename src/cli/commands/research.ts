@@ -5,6 +5,7 @@ import { addExamples, numberFlag } from "../flag-values.ts";
 import { explainAnswer } from "../format-explanation.ts";
 import { formatHits } from "../format-hits.ts";
 import { researchJson } from "../json-shapes.ts";
+import { noteSkipped } from "../note-skipped.ts";
 import { noteNothingFound } from "../nothing-found.ts";
 import type { Session } from "../session.ts";
 import { oneLine } from "../terminal-text.ts";
@@ -55,4 +56,5 @@ async function research(questions: readonly string[], flags: Flags, session: Ses
     return [formatHits({ hits }, layout), ...told].filter((block) => block !== "").join("\n\n");
   });
   if (hits.length === 0) await noteNothingFound(memory, output);
+  noteSkipped(answer, output);
 }

@@ -134,6 +134,9 @@ export function formatStats(figures: StoreStats, style: Style): string {
   const lines = [
     `${plural(memories, "memory", "memories")}, ${plural(documents, "document")}, ${formatBytes(bytesOnDisk)} on disk`,
     ...Object.entries(models).map(([model, count]) => `${formatCount(count)} embedded by ${model}`),
+    ...(Object.keys(models).length > 1
+      ? ["vectors of several models; make them one with: strata reembed"]
+      : []),
     ...(withoutVector > 0 ? [`${formatCount(withoutVector)} without a vector, found by words only`] : []),
     ...(expired > 0 ? [`${formatCount(expired)} expired; remove with: strata cleanup`] : []),
     ...(evicted > 0 ? [`${formatCount(evicted)} evicted so far; see: strata journal`] : []),
