@@ -12,7 +12,8 @@ import { hashingModel, hashingVector } from "./hashing-model.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "strata-reembed-killed-"));
 after(() => rmSync(folder, { recursive: true }));
-const program = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+const changing = fileURLToPath(new URL("reembedding-process.ts", import.meta.url));
+const writing = fileURLToPath(new URL("old-model-process.ts", import.meta.url));
 
 const notes = 4_000;
 /** Killed in the embedding several times, in the dropping twice. */
@@ -31,7 +32,7 @@ async function change(
   aheadMs: number,
   kill?: { readonly step: string; readonly after: number },
 ): Promise<{ readonly report: ReembedReport | undefined; readonly steps: string[] }> {
-  const child = spawn(process.execPath, [program("reembedding-process.ts"), path, String(aheadMs)], {
+  const child = spawn(process.execPath, [changing, path, String(aheadMs)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let output = "";
@@ -152,7 +153,7 @@ test("a process that goes on writing with the old model is caught up with, and t
     await using memory = await openMemory({ path, configFile: false, model: hashingModel("former") });
     await memory.storeMany(Array.from({ length: 800 }, (_, number) => ({ content: `Note ${number}` })));
   }
-  const writer = spawn(process.execPath, [program("old-model-process.ts"), path], {
+  const writer = spawn(process.execPath, [writing, path], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   let written = "";
