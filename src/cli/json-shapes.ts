@@ -166,6 +166,7 @@ export function researchJson({ hits, packed, skipped, explanations }: Research):
 }
 
 export function journalEntryJson(entry: JournalEntry): JournalEntryJson {
-  const { run, kind, id, document, from, to, reason } = entry;
-  return { run, at: iso(entry.at), kind, id, document, from, ...(to && { to }), reason };
+  const { run, kind, id, document, from, to, into, undoable, reason } = entry;
+  const place = { from, ...(to && { to }), ...(into && { into }) };
+  return { run, at: iso(entry.at), kind, id, document, ...place, undoable, reason };
 }

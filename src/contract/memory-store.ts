@@ -1,3 +1,10 @@
+import type {
+  ApplyResult,
+  CandidatePage,
+  CandidateQuery,
+  ConsolidationAction,
+  UndoResult,
+} from "./consolidation.ts";
 import type { ChunkSource, Memory, Metadata, StoredDocument, StoredVector } from "./memory.ts";
 import type { MemoryFilter, Scope } from "./scope.ts";
 import type { SnapshotInfo, SnapshotPage } from "./snapshot.ts";
@@ -157,13 +164,14 @@ export interface MemoryStore {
     call?: StoreCall,
   ): Promise<CleanupResult>;
 
-  /** What happened to memories, newest first. */
+  /** What happened to memories, newest first; of one memory also what it took in. */
   journal(
     scope: Scope,
     page: {
       readonly limit: number;
       readonly cursor?: string | undefined;
       readonly memoryId?: string | undefined;
+      readonly run?: string | undefined;
     },
   ): Promise<JournalPage>;
 
@@ -194,6 +202,40 @@ export interface MemoryStore {
 
   /** @throws NOT_FOUND */
   deleteSnapshot(scope: Scope, name: string, call?: StoreCall): Promise<void>;
+
+  /**
+   * Entries of a tier by their relevance, found by ranges of the stored keys: costs what it returns, not what the tier
+   * holds.
+   * @throws INVALID_ARGUMENT A threshold out of 0..1, a day to come, a limit below 1. INVALID_CURSOR
+   */
+  candidates(scope: Scope, query: CandidateQuery, call?: StoreCall): Promise<CandidatePage>;
+
+  /**
+   * Performs actions in one transaction, each only if nothing changed since it was planned; journaled under `run` with
+   * what undo needs. A move into a full tier takes the place of its least relevant entry, if that is less relevant.
+   * @throws INVALID_ARGUMENT A promotion down or a demotion up.
+   */
+  apply(
+    scope: Scope,
+    run: string,
+    actions: readonly ConsolidationAction[],
+    call?: StoreCall,
+  ): Promise<ApplyResult>;
+
+  /**
+   * Takes back what the journal holds of a run (moves, merges, evictions, forgetting, another undo), latest first, in
+   * slices; called again after a crash it goes on where it stood. Entries are as they were, ids, versions, times and all,
+   * but for uses since then, which stay; one whose time to live ran out meanwhile gets it anew. A merge is taken back only
+   * if the memory that took the other in was not changed since. What expired cannot be taken back. Tiers that are too full
+   * afterwards lose their least relevant, what the undo put back last.
+   * @throws NOT_FOUND No row of that run is there.
+   */
+  undo(scope: Scope, run: string, call?: StoreCall): Promise<UndoResult>;
+
+  /** A small value kept under a name for whoever tends the namespace; no write for the feed, gone when it is cleared. */
+  readState(scope: Scope, name: string): Promise<string | undefined>;
+
+  writeState(scope: Scope, name: string, value: string, call?: StoreCall): Promise<void>;
 
   /** Takes the lease of that name for `ttlMs`, or tells that another holds it. Taking it again as the same holder renews it. */
   acquireLease(name: string, holder: string, ttlMs: number): Promise<boolean>;
@@ -457,8 +499,12 @@ export interface JournalEntry {
   readonly id: string;
   readonly document: boolean;
   readonly from: Tier;
-  /** Absent when it left. */
+  /** Absent when it left; the same as `from` when it came back. */
   readonly to?: Tier;
+  /** Id of the memory that took it in, for `merge`. */
+  readonly into?: string;
+  /** What undo needs is kept, and it was not undone yet. */
+  readonly undoable: boolean;
   /** Why, with figures; never the text. */
   readonly reason: string;
 }

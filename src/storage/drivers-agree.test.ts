@@ -4,8 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
+import { v7 as uuidv7 } from "uuid";
+import type { Candidate, ConsolidationAction } from "../contract/consolidation.ts";
 import type { Memory } from "../contract/memory.ts";
 import type { MemoryStore, NewEntry } from "../contract/memory-store.ts";
+import { utcDay } from "../contract/relevance.ts";
 import { type Tier, type TierTable, tiers } from "../contract/tier.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
 import {
@@ -30,7 +33,7 @@ const table: TierTable = {
   semantic: { ttlSeconds: 0, capacity: 0 },
 };
 
-const number = fc.nat({ max: 11 });
+const number = fc.nat({ max: 15 });
 const tier = fc.constantFrom(...tiers);
 /** A double, so that different entries are practically never equally relevant. */
 const importance = fc.double({ min: 0, max: 1, noNaN: true, noDefaultInfinity: true });
@@ -43,19 +46,20 @@ const entry = fc.record({
   importance,
   thread,
   tags: fc.uniqueArray(tag, { maxLength: 2 }),
-  pinned: fc.boolean(),
+  pinned: fc.nat({ max: 7 }).map((one) => one === 7),
   accessCount: fc.nat({ max: 12 }),
-  ageDays: fc.nat({ max: 60 }),
+  ageDays: fc.oneof(fc.constant(0), fc.nat({ max: 13 }), fc.nat({ max: 60 })),
   key: fc.option(fc.nat({ max: 5 }), { nil: undefined }),
-  text: fc.nat({ max: 2 }),
+  // Mostly one text for one id, so that most calls are not refused whole.
+  text: fc.oneof({ weight: 20, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat({ max: 2 }) }),
 });
 
 const operation = fc.oneof(
   {
-    weight: 6,
+    weight: 9,
     arbitrary: fc.record({
       kind: fc.constant("add" as const),
-      entries: fc.array(entry, { minLength: 1, maxLength: 4 }),
+      entries: fc.array(entry, { minLength: 1, maxLength: 8, size: "max" }),
     }),
   },
   {
@@ -109,7 +113,7 @@ const operation = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       kind: fc.constant("wait" as const),
-      days: fc.constantFrom(0.3, 1, 2, 9, 11, 45, 800),
+      days: fc.constantFrom(0.3, 0.3, 0.5, 0.6, 0.8, 1, 1, 1, 2, 2, 9, 11, 45, 800),
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("cleanup" as const) }) },
@@ -129,6 +133,23 @@ const operation = fc.oneof(
       model: fc.constantFrom("sample-model", "next-model"),
     }),
   },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("consolidate" as const),
+      tier,
+      side: fc.constantFrom("at-least" as const, "below" as const),
+      threshold: fc.constantFrom(0, 0.2, 0.35, 0.5, 0.65, 1),
+      daysAgo: fc.nat({ max: 2 }),
+      memoriesOnly: fc.boolean(),
+      applied: fc.boolean(),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("merge" as const), keep: number, absorb: number }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("undo" as const), runsAgo: fc.nat({ max: 3 }) }) },
 );
 type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
 
@@ -136,11 +157,13 @@ test("the drivers show the same memories after any sequence of operations, and n
   let files = 0;
   await fc.assert(
     fc.asyncProperty(
-      fc.array(operation, { minLength: 5, maxLength: 40 }),
+      fc.array(operation, { minLength: 15, maxLength: 50, size: "max" }),
       fc.constantFrom(0, 0.01, 0.1, 0.5),
       async (operations, decayRate) => {
         const clock = createManualClock();
-        const options = { clock, tiers: table, analyzer: plainAnalyzer, decayRate };
+        // One driver's journal is trimmed by every write, the other's by cleanups.
+        const forgetRetentionMs = 10_000 * dayMs;
+        const options = { clock, tiers: table, analyzer: plainAnalyzer, decayRate, forgetRetentionMs };
         const sqlite = await openSqliteStore(join(folder, `${files++}.db`), options);
         const plain = createInMemoryStore(options);
         const followers = [new Follower(sqlite), new Follower(plain)];
@@ -153,6 +176,7 @@ test("the drivers show the same memories after any sequence of operations, and n
             const shown = [await visible(sqlite), await visible(plain)];
             assert.deepEqual(shown[0], shown[1], `state after ${one.kind}`);
             await assertStats(sqlite, plain);
+            assert.deepEqual(await history(sqlite), await history(plain), `journal after ${one.kind}`);
             for (const follower of followers) await follower.agree(shown[0]!);
           }
         } finally {
@@ -227,9 +251,74 @@ async function perform(store: MemoryStore, operation: Operation, now: number): P
       }
       return (await store.lacking(scope, operation.model, { limit: 1_000 })).memories.length;
     }
+    case "consolidate":
+      return consolidate(store, operation, now);
+    case "merge": {
+      const ids = [`m${operation.keep}`, `m${operation.absorb}`];
+      const [keep, absorb] = (await store.get(scope, ids)).map((memory, at) => {
+        return { id: ids[at]!, version: memory?.version ?? 1 };
+      });
+      return store.apply(scope, uuidv7(), [{ kind: "merge", keep: keep!, absorb: absorb!, reason: "alike" }]);
+    }
+    case "undo": {
+      const { entries } = await store.journal(scope, { limit: 1_000 });
+      const runs = new Set(entries.filter((one) => one.kind !== "expire").map((one) => one.run));
+      const run = [...runs][operation.runsAgo];
+      if (run === undefined) return undefined;
+      const documents = new Set(entries.filter((one) => one.document).map((one) => one.id));
+      const { undone, skipped, evicted } = await store.undo(scope, run);
+      const named = skipped.map(({ id, reason }) => `${documents.has(id) ? "document" : id} ${reason}`);
+      return [undone, named.sort(), evicted.map(rounded)];
+    }
     case "wait":
       return undefined;
   }
+}
+
+/** Pages through candidates and moves them one step. */
+async function consolidate(
+  store: MemoryStore,
+  operation: Extract<Operation, { kind: "consolidate" }>,
+  now: number,
+): Promise<unknown> {
+  const { side, threshold, daysAgo, memoriesOnly } = operation;
+  const from = operation.tier;
+  const uris = new Map(
+    (await store.documents(scope, { limit: 100 })).documents.map((document) => [document.id, document.uri]),
+  );
+  const found: Candidate[] = [];
+  for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
+    const query = { tier: from, side, threshold, day: utcDay(now) - daysAgo, memoriesOnly, limit: 2, cursor };
+    const page = await store.candidates(scope, query);
+    found.push(...page.candidates);
+    cursor = page.cursor;
+  }
+  const nameOf = (one: Candidate) => (one.document ? uris.get(one.id)! : one.id);
+  const named = found
+    .map((candidate) => ({ candidate, name: nameOf(candidate) }))
+    .sort((one, other) => (one.name < other.name ? -1 : 1));
+  const seen = named.map(({ candidate, name }) => ({ ...candidate, id: name }));
+  const to = tiers[tiers.indexOf(from) + (side === "at-least" ? 1 : -1)];
+  if (!operation.applied || to === undefined) return seen;
+  const kind = side === "at-least" ? "promote" : "demote";
+  const actions = named.map(({ candidate: { id, document, version } }): ConsolidationAction => {
+    return { kind, id, document, version, from, to, reason: "planned" };
+  });
+  const { outcomes, evicted } = await store.apply(scope, uuidv7(), actions);
+  return [seen, outcomes, evicted.map(rounded)];
+}
+
+/** What the journal tells, run by run, but for the ids that drivers make up and what merely expired. */
+async function history(store: MemoryStore): Promise<unknown> {
+  const { entries } = await store.journal(scope, { limit: 1_000 });
+  const runs = new Map<string, string[]>();
+  for (const { run, kind, id, document, from, to, into, undoable } of entries) {
+    if (kind === "expire") continue;
+    const rows = runs.get(run) ?? [];
+    rows.push(JSON.stringify([kind, document ? "document" : id, from, to, into, undoable]));
+    runs.set(run, rows);
+  }
+  return [...runs.values()].map((rows) => rows.sort());
 }
 
 function toEntry(one: typeof entry extends fc.Arbitrary<infer T> ? T : never, now: number): NewEntry {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Memory, Metadata } from "../contract/memory.ts";
+import type { Memory, Metadata, StoredDocument } from "../contract/memory.ts";
 import type { MemoryFilter } from "../contract/scope.ts";
 
 /** Whether a memory matches a filter, one memory at a time: what every driver's queries must agree with. */
@@ -25,4 +25,19 @@ export function holdsMetadata(metadata: Metadata, wanted: Metadata): boolean {
   return Object.keys(wanted).every(
     (key) => Object.hasOwn(metadata, key) && isDeepStrictEqual(metadata[key], wanted[key]),
   );
+}
+
+/** A forgotten document as its chunks would match, as far as its chunks share it. */
+export function documentMatches(document: StoredDocument, filter: MemoryFilter): boolean {
+  const { document: uri, ...rest } = filter;
+  const {
+    chunks: _chunks,
+    characters: _characters,
+    hash: _hash,
+    uri: ownUri,
+    title: _title,
+    ...life
+  } = document;
+  const memory: Memory = { ...life, content: "", contentHash: "", version: 1 };
+  return (uri === undefined || uri === ownUri) && matchesFilter(memory, rest);
 }

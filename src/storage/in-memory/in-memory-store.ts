@@ -1,5 +1,12 @@
 import { v7 as uuidv7 } from "uuid";
 import { type Clock, systemClock } from "../../contract/clock.ts";
+import type {
+  ApplyResult,
+  CandidatePage,
+  CandidateQuery,
+  ConsolidationAction,
+  UndoResult,
+} from "../../contract/consolidation.ts";
 import { StrataError } from "../../contract/errors.ts";
 import type { Memory, StoredDocument, StoredVector } from "../../contract/memory.ts";
 import type {
@@ -12,7 +19,6 @@ import type {
   EntryPatch,
   Evicted,
   ForgetResult,
-  JournalEntry,
   JournalPage,
   MemoryPage,
   MemoryRowPage,
@@ -30,6 +36,7 @@ import type {
   UpdateResult,
   Use,
 } from "../../contract/memory-store.ts";
+import { utcDay } from "../../contract/relevance.ts";
 import type { MemoryFilter, Scope } from "../../contract/scope.ts";
 import {
   type SnapshotInfo,
@@ -39,27 +46,35 @@ import {
 } from "../../contract/snapshot.ts";
 import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
 import { defaultTierTable, isTier, type Tier, type TierTable, tiers } from "../../contract/tier.ts";
+import { assertCandidateQuery } from "../candidate-query.ts";
 import { assertChunkPatch, assertVersion, noSuchMemory } from "../chunk-patch.ts";
 import { decodeCursor, decodeNameCursor, encodeCursor, encodeNameCursor } from "../cursor.ts";
 import { matchesFilter } from "../filter-match.ts";
 import { resolveEntries } from "../resolve-entries.ts";
 import { noSuchSnapshot, snapshotLimitReached, snapshotTaken } from "../snapshot-errors.ts";
+import { eraseFromJournal, eraseMerged } from "./erasure.ts";
+import { applyActions, candidatesOf, expiryAfterMove } from "./moves.ts";
 import {
-  changesIn,
-  countedUnits,
-  createPartition,
-  leastRelevant,
-  type Partition,
-  type Position,
-  relevanceOf,
-  shareOf,
-  wholeWrite,
-} from "./partition.ts";
+  type Context,
+  createNamespace,
+  drop,
+  expire,
+  expiryOf,
+  isVisible,
+  makeRoom,
+  type Namespace,
+  record,
+  remember,
+  remove,
+  removeChunk,
+  type Staging,
+  units,
+} from "./namespace.ts";
+import { changesIn, type Partition, type Position, wholeWrite } from "./partition.ts";
 import {
   type DocumentRecord,
   isDocument,
   keepVectors,
-  type Life,
   type MemoryRecord,
   memoriesOf,
   toDocument,
@@ -69,6 +84,7 @@ import {
   type Unit,
   unitOf,
 } from "./records.ts";
+import { undoRun } from "./undo-run.ts";
 
 /** Options of {@link createInMemoryStore}. */
 export interface InMemoryStoreOptions {
@@ -87,34 +103,6 @@ export interface InMemoryStoreOptions {
 
 /** A staged revision nobody has added to for so long was left behind. */
 const stagingLeaseMs = 15 * 60_000;
-/** Most rows of the journal. */
-const journalBound = 100_000;
-
-type Settings = {
-  readonly [Name in Exclude<keyof InMemoryStoreOptions, "clock">]-?: NonNullable<InMemoryStoreOptions[Name]>;
-};
-
-interface Namespace {
-  readonly name: string;
-  readonly partitions: readonly Partition[];
-  readonly rows: Map<number, MemoryRecord>;
-  readonly ids: Map<string, MemoryRecord>;
-  readonly keys: Map<string, MemoryRecord>;
-  readonly documents: Map<string, DocumentRecord>;
-  readonly staged: Map<number, Staging>;
-  readonly snapshots: Map<string, { readonly createdAt: number; items: SnapshotItem[] }>;
-  journal: JournalEntry[];
-  evicted: number;
-}
-
-interface Staging {
-  readonly documentId: string;
-  readonly plan: NewDocument;
-  readonly chunks: { readonly row: number; readonly chunk: NewChunk; readonly at: number }[];
-  touchedAt: number;
-}
-
-type Reason = "evict" | "expire" | "forget";
 
 /**
  * A store that lives as long as the process: for tests, and as the plainest statement of the contract. Eviction and
@@ -126,7 +114,7 @@ export function createInMemoryStore(options: InMemoryStoreOptions): MemoryStore 
 
 class InMemoryStore implements MemoryStore {
   readonly driver = "in-memory";
-  readonly #options: Settings;
+  readonly #context: Context;
   readonly #now: () => number;
   readonly #namespaces = new Map<string, Namespace>();
   readonly #leases = new Map<string, { readonly holder: string; readonly until: number }>();
@@ -139,7 +127,8 @@ class InMemoryStore implements MemoryStore {
       throw new StrataError("INVALID_ARGUMENT", `Expected at least 1 partition; got ${partitions}.`);
     }
     this.#now = (options.clock ?? systemClock).now;
-    this.#options = {
+    this.#context = {
+      now: this.#now,
       analyzer: options.analyzer,
       partitions,
       tiers: options.tiers ?? defaultTierTable,
@@ -167,7 +156,7 @@ class InMemoryStore implements MemoryStore {
         const record = this.#insert(space, entry);
         made.add(record);
         memories.push({ memory: toMemory(space.name, record), outcome: "stored" });
-        evicted.push(...this.#makeRoom(space, record, made));
+        evicted.push(...makeRoom(this.#context, space, record, made));
       }
     }
     return { memories, evicted };
@@ -186,7 +175,7 @@ class InMemoryStore implements MemoryStore {
   ): Promise<UpdateResult> {
     const space = this.#begin(scope, call);
     const record = space.ids.get(id);
-    if (!record || !this.#isVisible(record)) throw noSuchMemory(id);
+    if (!record || !isVisible(this.#context, record)) throw noSuchMemory(id);
     assertVersion(record.version + (record.document?.version ?? 0), call?.ifVersion);
     if (record.document) assertChunkPatch(patch);
     if (patch.tier !== undefined) assertTier(patch.tier);
@@ -206,25 +195,35 @@ class InMemoryStore implements MemoryStore {
   ): Promise<ForgetResult> {
     const space = this.#begin(scope, call);
     const run = uuidv7();
+    const isErased = call?.erase ?? false;
+    const departure = { run, kind: "forget", reason: "forgotten on request", isErased } as const;
     const records = new Set(this.#matching(space, filter));
+    if (isErased) {
+      eraseMerged(
+        space,
+        [...records].map((record) => record.id),
+      );
+      eraseFromJournal(this.#context, space, filter);
+    }
     for (const record of records) {
       const { document } = record;
       const isWhole = document !== undefined && [...document.chunks].every((chunk) => records.has(chunk));
       if (!space.rows.has(record.row)) continue;
-      if (document && !isWhole) this.#removeChunk(space, record, run, call?.erase ?? false);
-      else this.#remove(space, unitOf(record), "forget", "forgotten on request", run, call?.erase ?? false);
+      if (document && !isWhole) removeChunk(this.#context, space, record, departure);
+      else remove(this.#context, space, unitOf(record), departure);
     }
     if (call?.erase) eraseFromSnapshots(space, new Set([...records].map(({ id }) => id)), filter);
     const forgotten = records.size;
-    return forgotten === 0 || call?.erase ? { forgotten } : { forgotten, run };
+    return forgotten === 0 || isErased ? { forgotten } : { forgotten, run };
   }
 
   async clear(scope: Scope, call?: StoreCall): Promise<number> {
     const { forgotten } = await this.forget(scope, {}, { ...call, erase: true });
     const space = this.#begin(scope);
-    for (const unit of [...units(space)]) this.#remove(space, unit, "forget", "", uuidv7(), true);
+    for (const unit of [...units(space)]) drop(this.#context, space, unit);
     space.staged.clear();
     space.snapshots.clear();
+    space.state.clear();
     space.journal = [];
     return forgotten;
   }
@@ -263,7 +262,7 @@ class InMemoryStore implements MemoryStore {
     const space = this.#begin(scope);
     const records = rows.map((row) => space.rows.get(row));
     return records
-      .filter((record) => record !== undefined && this.#isVisible(record))
+      .filter((record) => record !== undefined && isVisible(this.#context, record))
       .map((record) => toFacts(record!));
   }
 
@@ -276,7 +275,7 @@ class InMemoryStore implements MemoryStore {
     const space = this.#begin(scope);
     return ids.map((id) => {
       const record = space.ids.get(id);
-      return record && this.#isVisible(record) ? vectorOf(record) : null;
+      return record && isVisible(this.#context, record) ? vectorOf(record) : null;
     });
   }
 
@@ -284,7 +283,7 @@ class InMemoryStore implements MemoryStore {
     const space = this.#begin(scope);
     if (terms.length === 0) return new Float64Array(0);
     const holds = (record: MemoryRecord) => {
-      const own = this.#options.analyzer.terms(record.content);
+      const own = this.#context.analyzer.terms(record.content);
       return own.some((_, start) => terms.every((term, index) => own[start + index] === term));
     };
     const rows = this.#matching(space, {}).filter(holds);
@@ -297,11 +296,11 @@ class InMemoryStore implements MemoryStore {
     const space = this.#begin(scope, call);
     for (const use of uses) {
       const record = space.ids.get(use.id);
-      if (!record || !this.#isVisible(record)) continue;
+      if (!record || !isVisible(this.#context, record)) continue;
       const { life } = record;
       life.accessCount += use.count;
       life.lastUsedAt = Math.max(life.lastUsedAt, use.lastUsedAt);
-      life.expiresAt = Math.max(life.expiresAt, this.#expiry(life, life.lastUsedAt));
+      life.expiresAt = Math.max(life.expiresAt, expiryOf(this.#context, life, life.lastUsedAt));
     }
   }
 
@@ -353,10 +352,10 @@ class InMemoryStore implements MemoryStore {
     space.staged.delete(staged.revision);
     const former = space.documents.get(staging.plan.uri);
     const isKnown = former !== undefined && former.life.expiresAt > this.#now();
-    if (former && !isKnown) this.#remove(space, former, "expire", expiredReason, uuidv7(), false);
-    if (former && isKnown) this.#drop(space, former);
+    if (former && !isKnown) expire(this.#context, space, former);
+    if (former && isKnown) drop(this.#context, space, former);
     const document = this.#publish(space, staged, staging, isKnown ? former : undefined);
-    const evicted = this.#makeRoom(space, document, new Set([document]));
+    const evicted = makeRoom(this.#context, space, document, new Set([document]));
     return {
       document: toDocument(space.name, document),
       replaced: isKnown ? former.chunks.size : 0,
@@ -386,7 +385,9 @@ class InMemoryStore implements MemoryStore {
       positions[at] = page.end;
     }
     return {
-      rows: rows.filter((record) => this.#isVisible(record)).map((record) => toIndexRow(record, model)),
+      rows: rows
+        .filter((record) => isVisible(this.#context, record))
+        .map((record) => toIndexRow(record, model)),
       // A memory whose new thread put it into another partition left the one but not the store.
       removed: removed.filter((row) => !space.rows.has(row)),
       cursor: encodeCursor(
@@ -426,7 +427,7 @@ class InMemoryStore implements MemoryStore {
     const space = this.#begin(scope);
     const [after] = page.cursor === undefined ? [0] : (decodeCursor("lacking", page.cursor, 1) as [number]);
     const records = [...space.rows.values()]
-      .filter((record) => record.row > after && lacks(record, model) && this.#isVisible(record))
+      .filter((record) => record.row > after && lacks(record, model) && isVisible(this.#context, record))
       .sort((one, other) => one.row - other.row);
     const shown = records.slice(0, page.limit);
     const memories = shown.map((record) => ({ row: record.row, memory: toMemory(space.name, record) }));
@@ -443,7 +444,7 @@ class InMemoryStore implements MemoryStore {
     const space = this.#begin(scope, call);
     return vectors.map(({ row, version, values }) => {
       const record = space.rows.get(row);
-      if (!record || !this.#isVisible(record) || !lacks(record, model)) return false;
+      if (!record || !isVisible(this.#context, record) || !lacks(record, model)) return false;
       if (!record.document && record.version !== version) return false;
       const own = values && record.vector === null ? { model, values: new Float16Array(values) } : undefined;
       if (own) record.vector = own;
@@ -473,18 +474,12 @@ class InMemoryStore implements MemoryStore {
         return { ...item, vector: null };
       });
     }
-    for (const record of space.rows.values()) {
-      if (lacks(record, model)) continue;
-      for (const [other, values] of record.side) {
-        if (other === model) continue;
-        record.side.delete(other);
-        if (values) dropped++;
-      }
-      if (record.vector === null || record.vector.model === model) continue;
-      const values = record.side.get(model);
-      record.vector = values ? { model, values } : null;
-      if (values) record.side.delete(model);
-      dropped++;
+    for (const record of space.rows.values()) if (!lacks(record, model)) dropped += keepOnly(record, model);
+    // What is kept to undo is embedded again when it comes back.
+    for (const { kept } of space.journal) {
+      const left =
+        kept?.what === "left" ? memoriesOf(kept.unit) : kept?.what === "chunk" ? [kept.record] : [];
+      for (const record of left) dropped += keepOnly(record, model);
     }
     return { dropped };
   }
@@ -532,12 +527,12 @@ class InMemoryStore implements MemoryStore {
     for (const space of spaces) {
       const due = [...units(space)].filter((unit) => unit.life.expiresAt <= this.#now());
       for (const unit of due) expiredByTier[unit.life.tier] += memoriesOf(unit).length;
-      const oldest = this.#now() - this.#options.forgetRetentionMs;
-      journalRows += space.journal.filter((entry) => entry.at < oldest).length;
+      const oldest = this.#now() - this.#context.forgetRetentionMs;
+      journalRows += space.journal.filter(({ entry }) => entry.at < oldest).length;
       stagedChunks += this.#sweep(space, options.dryRun);
       if (options.dryRun) continue;
-      space.journal = space.journal.filter((entry) => entry.at >= oldest);
-      for (const unit of due) this.#remove(space, unit, "expire", expiredReason, uuidv7(), false);
+      space.journal = space.journal.filter(({ entry }) => entry.at >= oldest);
+      for (const unit of due) expire(this.#context, space, unit);
     }
     const expired = Object.values(expiredByTier).reduce((sum, count) => sum + count, 0);
     return { expired, expiredByTier, stagedChunks, journalRows };
@@ -549,17 +544,19 @@ class InMemoryStore implements MemoryStore {
       readonly limit: number;
       readonly cursor?: string | undefined;
       readonly memoryId?: string | undefined;
+      readonly run?: string | undefined;
     },
   ): Promise<JournalPage> {
+    const { memoryId, run } = page;
     const [before] =
       page.cursor === undefined ? [Number.POSITIVE_INFINITY] : decodeCursor("journal", page.cursor, 1);
     const found = this.#begin(scope)
-      .journal.map((entry, number) => ({ entry, number }))
-      .filter(({ entry, number }) => number < before! && (page.memoryId ?? entry.id) === entry.id)
+      .journal.filter(({ entry, number }) => number < before! && (run ?? entry.run) === entry.run)
+      .filter(({ entry }) => memoryId === undefined || entry.id === memoryId || entry.into === memoryId)
       .reverse();
     const shown = found.slice(0, page.limit);
     return {
-      entries: shown.map(({ entry }) => entry),
+      entries: shown.map(({ entry, kept }) => ({ ...entry, undoable: kept !== undefined })),
       ...(found.length > page.limit ? { cursor: encodeCursor("journal", [shown.at(-1)!.number]) } : {}),
     };
   }
@@ -606,6 +603,34 @@ class InMemoryStore implements MemoryStore {
     if (!this.#begin(scope, call).snapshots.delete(name)) throw noSuchSnapshot(name);
   }
 
+  async candidates(scope: Scope, query: CandidateQuery, call?: StoreCall): Promise<CandidatePage> {
+    const space = this.#begin(scope, call);
+    assertTier(query.tier);
+    assertCandidateQuery(query, utcDay(this.#now()));
+    return candidatesOf(this.#context, space, query);
+  }
+
+  async apply(
+    scope: Scope,
+    run: string,
+    actions: readonly ConsolidationAction[],
+    call?: StoreCall,
+  ): Promise<ApplyResult> {
+    return applyActions(this.#context, this.#begin(scope, call), run, actions);
+  }
+
+  async undo(scope: Scope, run: string, call?: StoreCall): Promise<UndoResult> {
+    return undoRun(this.#context, this.#begin(scope, call), run);
+  }
+
+  async readState(scope: Scope, name: string): Promise<string | undefined> {
+    return this.#begin(scope).state.get(name);
+  }
+
+  async writeState(scope: Scope, name: string, value: string, call?: StoreCall): Promise<void> {
+    this.#begin(scope, call).state.set(name, value);
+  }
+
   async acquireLease(name: string, holder: string, ttlMs: number): Promise<boolean> {
     this.#assertOpen();
     const lease = this.#leases.get(name);
@@ -629,18 +654,7 @@ class InMemoryStore implements MemoryStore {
       throw new StrataError("CLOSED", "The store was closed before the call; make a new one.");
     let space = this.#namespaces.get(scope.namespace);
     if (!space) {
-      space = {
-        name: scope.namespace,
-        partitions: Array.from({ length: this.#options.partitions }, createPartition),
-        rows: new Map(),
-        ids: new Map(),
-        keys: new Map(),
-        documents: new Map(),
-        staged: new Map(),
-        snapshots: new Map(),
-        journal: [],
-        evicted: 0,
-      };
+      space = createNamespace(scope.namespace, this.#context.partitions);
       this.#namespaces.set(scope.namespace, space);
     }
     return space;
@@ -657,30 +671,21 @@ class InMemoryStore implements MemoryStore {
       throw new StrataError("CLOSED", "The store was closed before the call; make a new one.");
   }
 
-  #isVisible(record: MemoryRecord): boolean {
-    return record.life.expiresAt > this.#now();
-  }
-
   #show(space: Namespace, record: MemoryRecord | undefined): Memory | undefined {
-    return record && this.#isVisible(record) ? toMemory(space.name, record) : undefined;
+    return record && isVisible(this.#context, record) ? toMemory(space.name, record) : undefined;
   }
 
   #matching(space: Namespace, filter: MemoryFilter): MemoryRecord[] {
     return [...space.rows.values()].filter(
-      (record) => this.#isVisible(record) && matchesFilter(toMemory(space.name, record), filter),
+      (record) => isVisible(this.#context, record) && matchesFilter(toMemory(space.name, record), filter),
     );
-  }
-
-  #expiry(life: Pick<Life, "tier" | "pinned">, lastUsedAt: number): number {
-    const { ttlSeconds } = this.#options.tiers[life.tier];
-    return life.pinned || ttlSeconds === 0 ? Number.POSITIVE_INFINITY : lastUsedAt + ttlSeconds * 1_000;
   }
 
   /** Where an entry belongs: its thread or its document keeps it together with others, else its id spreads it. */
   #partitionOf(name: string): number {
     let hash = 0;
     for (const character of name) hash = (hash * 31 + character.codePointAt(0)!) >>> 0;
-    return hash % this.#options.partitions;
+    return hash % this.#context.partitions;
   }
 
   #insert(space: Namespace, entry: NewEntry): MemoryRecord {
@@ -688,8 +693,8 @@ class InMemoryStore implements MemoryStore {
       entry.idempotencyKey === undefined ? undefined : space.keys.get(entry.idempotencyKey),
       space.ids.get(entry.id),
     ]) {
-      if (named && !this.#isVisible(named) && !named.document) {
-        this.#remove(space, named, "expire", expiredReason, uuidv7(), false);
+      if (named && !isVisible(this.#context, named) && !named.document) {
+        expire(this.#context, space, named);
       }
     }
     const createdAt = entry.createdAt ?? this.#now();
@@ -704,7 +709,7 @@ class InMemoryStore implements MemoryStore {
         importance: entry.importance,
         accessCount: entry.accessCount ?? 0,
         lastUsedAt,
-        expiresAt: this.#expiry(entry, lastUsedAt),
+        expiresAt: expiryOf(this.#context, entry, lastUsedAt),
         pinned: entry.pinned,
       },
       partition: at,
@@ -725,14 +730,9 @@ class InMemoryStore implements MemoryStore {
       place: undefined,
     };
     partition.units.add(record);
-    this.#remember(space, record);
+    remember(space, record);
     if (entry.idempotencyKey !== undefined) space.keys.set(entry.idempotencyKey, record);
     return record;
-  }
-
-  #remember(space: Namespace, record: MemoryRecord): void {
-    space.rows.set(record.row, record);
-    space.ids.set(record.id, record);
   }
 
   #publish(
@@ -752,7 +752,7 @@ class InMemoryStore implements MemoryStore {
         importance: plan.importance,
         accessCount: former?.life.accessCount ?? 0,
         lastUsedAt: now,
-        expiresAt: this.#expiry(plan, now),
+        expiresAt: expiryOf(this.#context, plan, now),
         pinned: plan.pinned,
       },
       partition: at,
@@ -762,7 +762,7 @@ class InMemoryStore implements MemoryStore {
       hash: plan.hash,
       createdAt: former?.createdAt ?? now,
       updatedAt: now,
-      version: 0,
+      version: former ? former.version + 1 : 0,
       tags: [...new Set(plan.tags)],
       metadata: structuredClone(plan.metadata),
       characters: staging.chunks.reduce((most, { chunk }) => Math.max(most, chunk.source.end), 0),
@@ -793,7 +793,7 @@ class InMemoryStore implements MemoryStore {
         place: { headings: [...headings], chunk: number, start, end },
       };
       document.chunks.add(record);
-      this.#remember(space, record);
+      remember(space, record);
     }
     partition.units.add(document);
     space.documents.set(plan.uri, document);
@@ -833,112 +833,32 @@ class InMemoryStore implements MemoryStore {
 
   #patchLife(space: Namespace, unit: Unit, patch: EntryPatch): Evicted[] {
     const { life } = unit;
-    const from = life.tier;
-    const isMoved = patch.tier !== undefined && patch.tier !== from;
+    const before = { ...life };
+    const isMoved = patch.tier !== undefined && patch.tier !== life.tier;
     const isPinChanged = patch.pinned !== undefined && patch.pinned !== life.pinned;
     life.tier = patch.tier ?? life.tier;
     life.importance = patch.importance ?? life.importance;
     life.pinned = patch.pinned ?? life.pinned;
-    if (isMoved || isPinChanged) life.expiresAt = this.#expiry(life, Math.max(this.#now(), life.lastUsedAt));
+    if (isPinChanged) {
+      life.expiresAt = expiryOf(this.#context, life, Math.max(this.#now(), life.lastUsedAt));
+    } else if (isMoved) life.expiresAt = expiryAfterMove(this.#context, before, life.tier);
     if (isMoved) {
-      this.#record(space, {
-        run: uuidv7(),
-        at: this.#now(),
-        kind: tiers.indexOf(life.tier) > tiers.indexOf(from) ? "promote" : "demote",
-        id: unit.id,
-        document: isDocument(unit),
-        from,
-        to: life.tier,
-        reason: `moved by hand to ${life.tier}`,
-      });
+      record(
+        space,
+        {
+          run: uuidv7(),
+          at: this.#now(),
+          kind: tiers.indexOf(life.tier) > tiers.indexOf(before.tier) ? "promote" : "demote",
+          id: unit.id,
+          document: isDocument(unit),
+          from: before.tier,
+          to: life.tier,
+          reason: `moved by hand to ${life.tier}`,
+        },
+        { what: "moved", life: before },
+      );
     }
-    return this.#makeRoom(space, unit, new Set([unit]));
-  }
-
-  /** Evicts from the tier and partition of a unit what no longer fits, the kept ones only when nothing else is left. */
-  #makeRoom(space: Namespace, unit: Unit, kept: ReadonlySet<Unit>): Evicted[] {
-    const { tiers: table, partitions, decayRate } = this.#options;
-    const { tier } = unit.life;
-    const capacity = shareOf(table[tier].capacity, partitions);
-    const partition = space.partitions[unit.partition]!;
-    const evicted: Evicted[] = [];
-    if (capacity === 0 || unit.life.pinned) return evicted;
-    for (;;) {
-      const counted = countedUnits(partition, tier);
-      if (counted.length <= capacity) return evicted;
-      const spent = counted.find((one) => one.life.expiresAt <= this.#now());
-      if (spent) {
-        this.#remove(space, spent, "expire", expiredReason, uuidv7(), false);
-        continue;
-      }
-      const others = counted.filter((one) => !kept.has(one));
-      const least = leastRelevant(others.length > 0 ? others : counted, this.#now(), decayRate)!;
-      const value = relevanceOf(least, this.#now(), decayRate);
-      const reason = `least relevant (${value.toFixed(4)}) of a tier at its capacity of ${capacity}`;
-      this.#remove(space, least, "evict", reason, uuidv7(), false);
-      space.evicted++;
-      evicted.push({ id: least.id, document: isDocument(least), tier, relevance: value });
-    }
-  }
-
-  #remove(space: Namespace, unit: Unit, kind: Reason, reason: string, run: string, isErased: boolean): void {
-    if (!space.partitions[unit.partition]!.units.has(unit)) return;
-    this.#drop(space, unit);
-    if (isErased) return;
-    const from = unit.life.tier;
-    this.#record(space, {
-      run,
-      at: this.#now(),
-      kind,
-      id: unit.id,
-      document: isDocument(unit),
-      from,
-      reason,
-    });
-  }
-
-  #removeChunk(space: Namespace, record: MemoryRecord, run: string, isErased: boolean): void {
-    const partition = space.partitions[record.partition]!;
-    record.document!.chunks.delete(record);
-    this.#unlist(space, partition, record, ++partition.seq);
-    if (isErased) return;
-    const reason = "forgotten on request";
-    const from = record.life.tier;
-    this.#record(space, {
-      run,
-      at: this.#now(),
-      kind: "forget",
-      id: record.id,
-      document: false,
-      from,
-      reason,
-    });
-  }
-
-  /** Takes a unit out of the partition and of every list, and tells the feed. */
-  #drop(space: Namespace, unit: Unit): void {
-    const partition = space.partitions[unit.partition]!;
-    const seq = ++partition.seq;
-    partition.units.delete(unit);
-    for (const record of memoriesOf(unit)) this.#unlist(space, partition, record, seq);
-    if (isDocument(unit) && space.documents.get(unit.uri) === unit) space.documents.delete(unit.uri);
-  }
-
-  #unlist(space: Namespace, partition: Partition, record: MemoryRecord, seq: number): void {
-    space.rows.delete(record.row);
-    if (space.ids.get(record.id) === record) space.ids.delete(record.id);
-    if (record.idempotencyKey !== undefined && space.keys.get(record.idempotencyKey) === record) {
-      space.keys.delete(record.idempotencyKey);
-    }
-    partition.gone.push({ seq, row: record.row });
-    const trimmed = partition.seq - this.#options.feedReach;
-    while (partition.gone.length > 0 && partition.gone[0]!.seq <= trimmed) partition.gone.shift();
-    partition.trimmed = Math.max(partition.trimmed, trimmed);
-  }
-
-  #record(space: Namespace, entry: JournalEntry): void {
-    space.journal.push(entry);
-    if (space.journal.length > journalBound) space.journal.shift();
+    return makeRoom(this.#context, space, unit, new Set([unit]));
   }
 
   #position(
@@ -948,7 +868,7 @@ class InMemoryStore implements MemoryStore {
     model: string | undefined,
   ): Position {
     if (cursor === undefined) return { seq: 0, row: wholeWrite, horizon: partition.seq };
-    const numbers = decodeCursor("feed", cursor, 3 * this.#options.partitions);
+    const numbers = decodeCursor("feed", cursor, 3 * this.#context.partitions);
     const [seq, row, horizon] = numbers.slice(3 * at) as [number, number, number];
     if (seq > partition.seq) {
       throw new StrataError(
@@ -991,15 +911,9 @@ class InMemoryStore implements MemoryStore {
       documents: inTier.filter(isDocument).length,
       pinned: inTier.filter((unit) => unit.life.pinned).length,
       bytes: memories.reduce((sum, record) => sum + Buffer.byteLength(record.content), 0),
-      ...this.#options.tiers[tier],
+      ...this.#context.tiers[tier],
     };
   }
-}
-
-const expiredReason = "unused for longer than its tier keeps";
-
-function* units(space: Namespace): Iterable<Unit> {
-  for (const partition of space.partitions) yield* partition.units;
 }
 
 function add(counts: Record<string, number>, name: string): void {
@@ -1008,6 +922,21 @@ function add(counts: Record<string, number>, name: string): void {
 
 function byTier<T>(value: (tier: Tier) => T): Record<Tier, T> {
   return Object.fromEntries(tiers.map((tier) => [tier, value(tier)])) as Record<Tier, T>;
+}
+
+/** Leaves a memory one model's vector alone. Returns how many left. */
+function keepOnly(record: MemoryRecord, model: string): number {
+  let dropped = 0;
+  for (const [other, values] of record.side) {
+    if (other === model) continue;
+    record.side.delete(other);
+    if (values) dropped++;
+  }
+  if (record.vector === null || record.vector.model === model) return dropped;
+  const values = record.side.get(model);
+  record.vector = values ? { model, values } : null;
+  if (values) record.side.delete(model);
+  return dropped + 1;
 }
 
 /** True where the model has no vector and was not said to know nothing. */

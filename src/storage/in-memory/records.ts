@@ -52,7 +52,7 @@ export interface MemoryRecord {
   at: number | undefined;
   thread: string | undefined;
   speaker: string | undefined;
-  readonly idempotencyKey: string | undefined;
+  idempotencyKey: string | undefined;
   tags: readonly string[];
   metadata: Metadata;
   version: number;

@@ -4,10 +4,10 @@ import { arrangeVectors } from "../arrange-vectors.ts";
 import { resolveEntries } from "../resolve-entries.ts";
 import { enforceCapacity, expired } from "./capacity.ts";
 import { expiryOf, insertEntry, type Life } from "./entry-rows.ts";
-import { addWords, refreshSuccessors } from "./keyword-rows.ts";
-import { distinctTags, listCell, objectCell, readByRows, toMemory, vectorCell } from "./memory-rows.ts";
+import { insertMemoryRow } from "./memory-insertion.ts";
+import { distinctTags, readByRows, toMemory, vectorCell } from "./memory-rows.ts";
 import { removeMemory } from "./removal.ts";
-import { countVector, insertSideVectors } from "./side-vectors.ts";
+import { insertSideVectors } from "./side-vectors.ts";
 import { never, tierCode, type WriteStep } from "./write-step.ts";
 
 /** Adds entries, or finds them there already, and evicts what no longer fits. */
@@ -36,7 +36,7 @@ const rowsByKey =
   "select row from memory indexed by memory_idempotency where namespace = ? and idempotency_key = ?";
 
 /** The visible memory that has a key or an id; an expired one gives it up. */
-function find(step: WriteStep, name: "key" | "id", value: string): Memory | undefined {
+export function find(step: WriteStep, name: "key" | "id", value: string): Memory | undefined {
   const sql = name === "key" ? rowsByKey : rowsById;
   const rows = step.db.all<[number]>(sql, step.namespace, value).map(([row]) => row);
   if (rows.length === 0) return undefined;
@@ -63,47 +63,27 @@ function insertMemory(step: WriteStep, row: number, entry: NewEntry): Memory {
   };
   const expiresAt = expiryOf(step.context, life, life.lastUsedAt);
   const tags = distinctTags(entry.tags);
-  const happenedAt = entry.at ?? createdAt;
   const bytes = Buffer.byteLength(entry.content);
   const { own, side } = arrangeVectors(entry.vector, entry.sideVectors);
-  const model = own ? step.modelCode(own.model) : null;
   insertEntry(step, row, false, life, expiresAt, tags);
-  step.db.run(
-    `insert into memory (row, namespace, entry, seq, id, content_hash, bytes, model, created_at, updated_at, at,
-       happened_at, version, thread, speaker, idempotency_key, tags, metadata, content)
-     values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?)`,
+  insertMemoryRow(step, {
     row,
-    step.namespace,
-    row,
-    step.seq,
-    entry.id,
-    entry.contentHash,
-    bytes,
-    model,
-    createdAt,
-    createdAt,
-    entry.at ?? null,
-    happenedAt,
-    entry.thread ?? null,
-    entry.speaker ?? null,
-    entry.idempotencyKey ?? null,
-    listCell(tags),
-    objectCell(entry.metadata),
-    entry.content,
-  );
-  if (own) step.db.run("insert into vector values (?, ?, ?)", row, model, vectorCell(own));
-  addWords(step, {
-    row,
+    id: entry.id,
     content: entry.content,
-    happenedAt,
+    contentHash: entry.contentHash,
+    bytes,
+    createdAt,
+    updatedAt: createdAt,
+    version: 1,
     at: entry.at,
     thread: entry.thread,
     speaker: entry.speaker,
+    idempotencyKey: entry.idempotencyKey,
+    tags,
+    metadata: entry.metadata,
+    vector: own && { model: step.modelCode(own.model), data: vectorCell(own) },
   });
-  if (entry.thread !== undefined) refreshSuccessors(step, entry.thread, { row, happenedAt });
-  const owner = { row, revision: undefined, visible: true };
-  countVector(step, owner, model ?? 0, 1);
-  insertSideVectors(step, owner, side);
+  insertSideVectors(step, { row, revision: undefined, visible: true }, side);
   step.count(life.tier, { entries: life.pinned ? 0 : 1, pinned: life.pinned ? 1 : 0, memories: 1, bytes });
   return {
     id: entry.id,

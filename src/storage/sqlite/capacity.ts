@@ -11,7 +11,7 @@ const sliceSize = 256;
 
 type HeadRow = readonly [entry: number, b: number, k: number];
 
-interface Head {
+export interface Head {
   readonly entry: number;
   readonly relevance: number;
 }
@@ -38,29 +38,45 @@ export function enforceCapacity(step: WriteStep, tier: number, protection: Prote
   return evicted;
 }
 
-const freshHead = `select id, b, k from entry indexed by entry_fresh
-  where namespace = ? and tier = ? and faded = 0 and pinned = 0 and id < ? and id <> ? order by k, id limit 1`;
-const fadedHead = `select id, b, k from entry indexed by entry_faded
-  where namespace = ? and tier = ? and faded = 1 and pinned = 0 and id < ? and id <> ? order by b, id limit 1`;
+/** The lowest key of each of four ranges: fresh and faded memories, fresh and faded documents. */
+export const heads: string = (
+  [
+    ["fresh", 0, "k"],
+    ["faded", 1, "b"],
+  ] as const
+)
+  .flatMap(([name, faded, key]) =>
+    [0, 1].map(
+      (document) => `select * from (select id, b, k from entry indexed by entry_${name}
+        where namespace = ?1 and tier = ?2 and document = ${document} and faded = ${faded} and pinned = 0
+          and id < ?3 and id <> ?4 order by ${key}, id limit 1)`,
+    ),
+  )
+  .join(" union all ");
 
-/** The lesser of two heads: the fresh one of lowest `k`, the faded one of lowest `b`. */
-function leastRelevant(step: WriteStep, tier: number, protection: Protection): Head | undefined {
-  const place = [step.namespace, tier, protection.from, protection.entry];
-  const fresh = step.db.get<HeadRow>(freshHead, ...place);
-  const faded = step.db.get<HeadRow>(fadedHead, ...place);
-  if (!fresh || !faded) return toHead(step, fresh ?? faded);
-  // A fresh one's relevance is k - c, a faded one's is b.
-  return toHead(step, fresh[2] - step.offset < faded[1] ? fresh : faded);
+/** The least relevant of a tier, the oldest of equal ones. */
+export function leastRelevant(step: WriteStep, tier: number, protection: Protection): Head | undefined {
+  const rows = step.db.all<HeadRow>(heads, step.namespace, tier, protection.from, protection.entry);
+  let least: Head | undefined;
+  for (const [entry, b, k] of rows) {
+    const value = relevance({ b, k }, step.offset);
+    const isLess = least === undefined || value < least.relevance;
+    if (isLess || (value === least!.relevance && entry < least!.entry)) least = { entry, relevance: value };
+  }
+  return least;
 }
 
-function toHead(step: WriteStep, row: HeadRow | undefined): Head | undefined {
-  return row && { entry: row[0], relevance: relevance({ b: row[1], k: row[2] }, step.offset) };
-}
-
-function evict(step: WriteStep, tier: number, head: Head, capacity: number): Evicted {
+/** Evicts one entry, journaled under `run`. */
+export function evict(
+  step: WriteStep,
+  tier: number,
+  head: Head,
+  capacity: number,
+  run: string = uuidv7(),
+): Evicted {
   const [isDocument] = step.db.get<[number]>("select document from entry where id = ?", head.entry)!;
   const departure = {
-    run: uuidv7(),
+    run,
     kind: "evict",
     reason: `least relevant (${head.relevance.toFixed(4)}) of a tier at its capacity of ${capacity}`,
     undoable: true,
@@ -110,9 +126,14 @@ export function expired(): { run: string; kind: "expire"; reason: string; undoab
 /**
  * Makes a namespace ready for a write of the day: turns the flags of entries that faded since they were last right,
  * in slices. Costs one short read when there is nothing to do.
+ * @param today Day as of which the flags shall be right at least.
  */
-export async function refreshFlags(context: StoreContext, name: string, wait?: WaitOptions): Promise<void> {
-  const today = utcDay(context.now());
+export async function refreshFlags(
+  context: StoreContext,
+  name: string,
+  wait?: WaitOptions,
+  today: number = utcDay(context.now()),
+): Promise<void> {
   for (;;) {
     const row = context.connection.get<[number]>("select faded_on from namespace where name = ?", name);
     if (!row || row[0] >= today) return;

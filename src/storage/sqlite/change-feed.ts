@@ -65,6 +65,7 @@ export function changesAfter(
   const full = keys.length > limit;
   const page = full ? keys.slice(0, limit) : keys;
   const last = page.at(-1);
+  const shown = new Set(page.map((key) => key.row));
   const end: Position = full
     ? { seq: last!.seq, row: last!.row, horizon: position.horizon }
     : { seq: gone.upTo ?? seq, row: wholeWrite, horizon: position.horizon };
@@ -75,7 +76,11 @@ export function changesAfter(
       now,
       asked,
     ).map((row) => toIndexRow(row, model)),
-    removed: gone.runs.filter((run) => run.seq <= end.seq).flatMap(rowsOf),
+    // What left and was restored is there.
+    removed: gone.runs
+      .filter((run) => run.seq <= end.seq)
+      .flatMap(rowsOf)
+      .filter((row) => !shown.has(row)),
     cursor: format(end),
     more: full || end.seq < seq,
   };

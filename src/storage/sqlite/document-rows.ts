@@ -5,7 +5,8 @@ import { parseMetadata, parseTags } from "./memory-rows.ts";
 import { never } from "./write-step.ts";
 
 const documentColumns = `d.entry, d.id, d.uri, d.title, d.hash, e.tier, e.importance, e.access_count, d.created_at,
-  d.updated_at, e.last_used_at, e.expires_at, e.pinned, d.tags, d.metadata, d.chunks, d.characters`;
+  d.updated_at, e.last_used_at, e.expires_at, e.pinned, d.tags, d.metadata, d.chunks, d.characters,
+  d.version`;
 
 export type DocumentRow = readonly [
   entry: number,
@@ -25,6 +26,7 @@ export type DocumentRow = readonly [
   metadata: string | null,
   chunks: number,
   characters: number,
+  version: number,
 ];
 
 export function toDocument(namespace: string, row: DocumentRow): StoredDocument {

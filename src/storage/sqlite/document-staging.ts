@@ -141,7 +141,7 @@ export function publish(step: WriteStep, staged: StagedDocument): PublishResult 
   insertEntry(step, staged.revision, true, life, expiryOf(step.context, life, step.now), tags);
   step.db.run(
     `insert into document (entry, namespace, seq, id, uri, title, hash, created_at, updated_at, version, tags,
-       metadata, chunks, bytes, characters) values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
+       metadata, chunks, bytes, characters) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     staged.revision,
     step.namespace,
     step.seq,
@@ -151,6 +151,8 @@ export function publish(step: WriteStep, staged: StagedDocument): PublishResult 
     plan.hash,
     former?.[8] ?? step.now,
     step.now,
+    // A version never comes back: who read the former revision finds that it changed.
+    former ? former[17] + 1 : 0,
     listCell(tags),
     objectCell(plan.metadata),
     chunks,

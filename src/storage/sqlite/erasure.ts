@@ -1,9 +1,10 @@
-import type { Memory, StoredDocument } from "../../contract/memory.ts";
 import type { MemoryFilter } from "../../contract/scope.ts";
-import { matchesFilter } from "../filter-match.ts";
+import { documentMatches, matchesFilter } from "../filter-match.ts";
+import { withoutOrigin } from "../merge-memories.ts";
 import type { WaitOptions } from "./connection.ts";
+import { objectCell, parseMetadata, readByIds } from "./memory-rows.ts";
 import { sweepRevisions } from "./sweep.ts";
-import { dropJournalRow, type StoreContext, WriteStep } from "./write-step.ts";
+import { dropJournalRow, type StoreContext, WriteStep, wipeJournalRow } from "./write-step.ts";
 
 /** Pages of the full text merged in one step: a few milliseconds. */
 const mergePages = 64;
@@ -53,9 +54,19 @@ async function truncateLog(context: StoreContext, options?: WaitOptions): Promis
   }, options);
 }
 
+type LeftRow = readonly [
+  id: number,
+  memoryId: string,
+  document: number,
+  into: string | null,
+  bytes: number,
+  revision: number | null,
+  before: string | null,
+];
+
 /**
- * Takes out of the journal what it keeps of memories that match, so that erasing what was already forgotten or
- * evicted erases it too. A row's text is wiped, the fact that it moved stays.
+ * Takes out of the journal what it keeps of memories that match, so that erasing what was already forgotten, evicted or
+ * merged erases it too. A row's text is wiped, the fact that it moved stays.
  */
 export async function eraseFromJournal(
   context: StoreContext,
@@ -68,47 +79,66 @@ export async function eraseFromJournal(
   let after = 0;
   for (let more = true; more; ) {
     await db.write(() => {
-      const rows = db.all<[number, number, string, number, number | null]>(
-        `select id, document, before, bytes, revision from journal indexed by journal_namespace
-         where namespace = ? and id > ? and before is not null order by id limit ${sliceSize}`,
+      // Rows of what moved keep a few numbers and nothing of the memory.
+      const rows = db.all<LeftRow>(
+        `select id, memory_id, document, into_id, bytes, revision, case when to_tier is null then before end
+         from journal indexed by journal_namespace where namespace = ? and id > ? order by id limit ${sliceSize}`,
         namespace,
         after,
       );
-      for (const [id, isDocument, before, bytes, revision] of rows) {
-        after = id;
-        if (
-          !(isDocument === 1
-            ? documentMatches(JSON.parse(before), filter)
-            : matchesFilter(JSON.parse(before), filter))
-        )
-          continue;
-        db.run(
-          "update journal set before = null, vector = null, revision = null, bytes = 0 where id = ?",
-          id,
-        );
-        db.run("update counter set journal_bytes = journal_bytes - ? where id = 1", bytes);
-        if (revision !== null) db.run("update revision set due_at = 0 where id = ? and state = 2", revision);
-      }
-      if (rows.length > 0) noteWipe(new WriteStep(context, name));
+      const step = new WriteStep(context, name);
+      for (const row of rows) eraseIfMatching(step, row, filter);
+      if (rows.some((row) => row[6] !== null)) noteWipe(step);
+      step.finish();
+      after = rows.at(-1)?.[0] ?? after;
       more = rows.length === sliceSize;
     }, options);
   }
   await sweepRevisions(context, { namespace: name, signal: options?.signal });
 }
 
-/** A forgotten document as its chunks would match, as far as its chunks share it. */
-function documentMatches(document: StoredDocument, filter: MemoryFilter): boolean {
-  const { document: uri, ...rest } = filter;
-  const {
-    chunks: _chunks,
-    characters: _characters,
-    hash: _hash,
-    uri: ownUri,
-    title: _title,
-    ...life
-  } = document;
-  const memory: Memory = { ...life, content: "", contentHash: "", version: 1 };
-  return (uri === undefined || uri === ownUri) && matchesFilter(memory, rest);
+function eraseIfMatching(step: WriteStep, row: LeftRow, filter: MemoryFilter): void {
+  const [id, memoryId, isDocument, into, bytes, revision, before] = row;
+  if (before === null) return;
+  const left = JSON.parse(before);
+  if (!(isDocument === 1 ? documentMatches(left, filter) : matchesFilter(left, filter))) return;
+  // Rows erased with an earlier one of this slice are empty by now.
+  const isKept = step.db.get<[number]>("select before is not null from journal where id = ?", id)?.[0] === 1;
+  if (isKept) wipeJournalRow(step.db, id, bytes, revision);
+  eraseMerged(step, [memoryId]);
+  if (into !== null) forgetOrigin(step, into, memoryId);
+}
+
+/** Takes out of the journal what these memories took in, and what it keeps of them as others took them in. */
+export function eraseMerged(step: WriteStep, ids: readonly string[]): void {
+  const open = [...ids];
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    const rows = step.db.all<[number, string, string, number, number | null]>(
+      `select id, memory_id, into_id, bytes, revision from journal indexed by journal_into
+       where namespace = ?1 and into_id = ?2 and before is not null
+       union all select id, memory_id, into_id, bytes, revision from journal indexed by journal_memory
+       where namespace = ?1 and memory_id = ?2 and into_id is not null and before is not null`,
+      step.namespace,
+      id,
+    );
+    for (const [number, memoryId, into, bytes, revision] of rows) {
+      wipeJournalRow(step.db, number, bytes, revision);
+      if (into === id) open.push(memoryId);
+    }
+  }
+}
+
+/** Takes the trace of an erased memory off the one that took it in. */
+function forgetOrigin(step: WriteStep, keeper: string, id: string): void {
+  const row = readByIds(step.db, step.namespace, [keeper], step.now)[0];
+  if (!row || row[14] !== null) return;
+  step.db.run(
+    "update memory set metadata = ?, version = version + 1, updated_at = ?, seq = ? where row = ?",
+    objectCell(withoutOrigin(parseMetadata(row[11]), id)),
+    step.now,
+    step.seq,
+    row[0],
+  );
 }
 
 /** Removes all of a namespace's journal. */

@@ -44,3 +44,13 @@ export function wholeDocuments(db: Connection, rows: readonly number[]): Set<num
       .map(([entry]) => entry),
   );
 }
+
+/** Ids of the memories in these rows. */
+export function idsOf(db: Connection, rows: readonly number[]): string[] {
+  return db
+    .all<[string]>(
+      "select m.id from json_each(?) j cross join memory m on m.row = j.value",
+      JSON.stringify(rows),
+    )
+    .map(([id]) => id);
+}

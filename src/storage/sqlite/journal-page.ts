@@ -14,6 +14,8 @@ type Columns = readonly [
   from: number,
   to: number | null,
   reason: string,
+  into: string | null,
+  undoable: number,
 ];
 
 /** A page of a namespace's journal, newest first. */
@@ -24,16 +26,21 @@ export function readJournal(
     readonly limit: number;
     readonly cursor?: string | undefined;
     readonly memoryId?: string | undefined;
+    readonly run?: string | undefined;
   },
 ): JournalPage {
   const [before] = page.cursor === undefined ? [never] : decodeCursor("journal", page.cursor, 1);
-  const memory = page.memoryId === undefined ? "" : "and memory_id = ?";
+  // A memory's life holds what it took in too.
+  const memory = page.memoryId === undefined ? "" : "and (memory_id = ? or into_id = ?)";
+  const run = page.run === undefined ? "" : "and run = ?";
   const rows = db.all<Columns>(
-    `select id, run, at, kind, memory_id, document, from_tier, to_tier, reason from journal
-     where namespace = ? and id < ? ${memory} order by id desc limit ?`,
+    `select id, run, at, kind, memory_id, document, from_tier, to_tier, reason, into_id,
+       before is not null and undone is null from journal
+     where namespace = ? and id < ? ${memory} ${run} order by id desc limit ?`,
     namespace,
     before!,
-    ...(page.memoryId === undefined ? [] : [page.memoryId]),
+    ...(page.memoryId === undefined ? [] : [page.memoryId, page.memoryId]),
+    ...(page.run === undefined ? [] : [page.run]),
     page.limit + 1,
   );
   const shown = rows.slice(0, page.limit);
@@ -43,7 +50,8 @@ export function readJournal(
   };
 }
 
-function toEntry([, run, at, kind, id, document, from, to, reason]: Columns): JournalEntry {
+function toEntry(columns: Columns): JournalEntry {
+  const [, run, at, kind, id, document, from, to, reason, into, undoable] = columns;
   return {
     run,
     at,
@@ -52,6 +60,8 @@ function toEntry([, run, at, kind, id, document, from, to, reason]: Columns): Jo
     document: document === 1,
     from: tiers[from]!,
     ...(to === null ? {} : { to: tiers[to]! }),
+    ...(into === null ? {} : { into }),
+    undoable: undoable === 1,
     reason,
   };
 }

@@ -150,4 +150,24 @@ export const migrations: readonly string[] = [
   alter table model_count add column settled integer not null default 0;
   alter table revision_model add column unknown integer not null default 0;
   `,
+  `
+  -- The keys of memories and of documents apart, and of the faded also by the day of their last use: what faded since an
+  -- earlier day is a range.
+  drop index entry_fresh;
+  drop index entry_faded;
+  create index entry_fresh on entry (namespace, tier, document, k) where faded = 0 and pinned = 0;
+  create index entry_faded on entry (namespace, tier, document, b) where faded = 1 and pinned = 0;
+  create index entry_faded_day on entry (namespace, tier, document, last_used_day, b) where faded = 1 and pinned = 0;
+  create index document_id on document (namespace, id);
+
+  -- into_id: the memory that took it in. undone: the run that took it back.
+  alter table journal add column into_id text;
+  alter table journal add column undone text;
+  create index journal_run on journal (namespace, run);
+  create index journal_into on journal (namespace, into_id) where into_id is not null;
+
+  create table state (
+    namespace integer not null, name text not null, value text not null, primary key (namespace, name)
+  ) strict, without rowid;
+  `,
 ];

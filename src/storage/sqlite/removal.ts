@@ -1,16 +1,28 @@
+import type { Memory, Metadata, StoredDocument } from "../../contract/memory.ts";
 import type { JournalKind } from "../../contract/memory-store.ts";
+import type { KeptChange } from "../kept-state.ts";
 import { documentByEntry, toDocument } from "./document-rows.ts";
 import { deleteEntry } from "./entry-rows.ts";
 import { refreshSuccessors, removeWords } from "./keyword-rows.ts";
-import { joinEntry, type MemoryRow, memoryColumns, parseTags, toMemory } from "./memory-rows.ts";
+import {
+  joinEntry,
+  type MemoryRow,
+  memoryColumns,
+  parseMetadata,
+  parseTags,
+  toMemory,
+} from "./memory-rows.ts";
 import { countVector, deleteSideVectors } from "./side-vectors.ts";
 import { never, type WriteStep } from "./write-step.ts";
 
 /** Why something leaves and what is kept of it. */
 export interface Departure {
   readonly run: string;
-  readonly kind: Extract<JournalKind, "evict" | "expire" | "forget">;
+  readonly kind: Exclude<JournalKind, "promote" | "demote">;
   readonly reason: string;
+  /** Id of the memory that takes it in, and what that one was before and is after. */
+  readonly into?: string | undefined;
+  readonly kept?: KeptChange<number> | undefined;
   /** Keep what undo needs. */
   readonly undoable: boolean;
   /** Leave no row in the journal at all. */
@@ -45,16 +57,47 @@ export function removeMemory(step: WriteStep, number: number, departure: Departu
   return row;
 }
 
+/** What the journal keeps of a memory that left: itself, and what its public form does not tell. */
+export interface LeftMemory extends Memory {
+  readonly row?: number;
+  readonly idempotencyKey?: string;
+  /** A chunk's own part; what it shares with its document is the document's. */
+  readonly chunk?: {
+    readonly revision: number;
+    readonly version: number;
+    readonly updatedAt: number;
+    readonly metadata: Metadata;
+  };
+  readonly kept?: KeptChange<number>;
+}
+
+/** What the journal keeps of a document that left, beside its retired revision. */
+export interface LeftDocument extends StoredDocument {
+  readonly version?: number;
+}
+
 function record(step: WriteStep, row: MemoryRow, idempotencyKey: string | null, departure: Departure): void {
   if (departure.unrecorded) return;
   let kept: { before: string; vector: Uint8Array | undefined } | undefined;
   if (departure.undoable) {
     const vector = step.db.get<[Uint8Array]>("select data from vector where row = ?", row[0])?.[0];
-    const memory = toMemory(step.name, row);
-    kept = {
-      before: JSON.stringify(idempotencyKey === null ? memory : { ...memory, idempotencyKey }),
-      vector,
+    const left: LeftMemory = {
+      ...toMemory(step.name, row),
+      row: row[0],
+      ...(idempotencyKey === null ? {} : { idempotencyKey }),
+      ...(row[14] === null
+        ? {}
+        : {
+            chunk: {
+              revision: row[1],
+              version: row[12],
+              updatedAt: row[6],
+              metadata: parseMetadata(row[11]),
+            },
+          }),
+      ...(departure.kept ? { kept: departure.kept } : {}),
     };
+    kept = { before: JSON.stringify(left), vector };
   }
   step.journal({
     run: departure.run,
@@ -62,6 +105,7 @@ function record(step: WriteStep, row: MemoryRow, idempotencyKey: string | null, 
     id: row[2],
     document: false,
     from: row[18],
+    into: departure.into,
     reason: departure.reason,
     ...kept,
   });
@@ -94,8 +138,10 @@ export function removeDocument(step: WriteStep, entry: number, departure: Depart
   const row = documentByEntry(step.db, entry);
   if (!row) return 0;
   const document = toDocument(step.name, row);
+  const left: LeftDocument = { ...document, version: row[17] };
   const [tier, pinned] = step.db.get<[number, number]>("select tier, pinned from entry where id = ?", entry)!;
   const kept = departure.undoable && !departure.unrecorded;
+  step.changed();
   retireRevision(step, entry, tier, kept ? never : 0);
   step.count(tier, { entries: pinned ? 0 : -1, pinned: pinned ? -1 : 0, documents: -1 });
   step.db.run("delete from document where entry = ?", entry);
@@ -109,7 +155,7 @@ export function removeDocument(step: WriteStep, entry: number, departure: Depart
       from: tier,
       reason: departure.reason,
       ...(kept
-        ? { before: JSON.stringify(document), revision: entry, keptBytes: revisionBytes(step, entry) }
+        ? { before: JSON.stringify(left), revision: entry, keptBytes: revisionBytes(step, entry) }
         : {}),
     });
   }

@@ -2,6 +2,13 @@ import type { SQLOutputValue } from "node:sqlite";
 import { LRUCache } from "lru-cache";
 import { v7 as uuidv7 } from "uuid";
 import { type Clock, systemClock } from "../../contract/clock.ts";
+import type {
+  ApplyResult,
+  CandidatePage,
+  CandidateQuery,
+  ConsolidationAction,
+  UndoResult,
+} from "../../contract/consolidation.ts";
 import { StrataError } from "../../contract/errors.ts";
 import type { Memory, StoredDocument, StoredVector } from "../../contract/memory.ts";
 import type {
@@ -30,13 +37,16 @@ import type {
   UpdateResult,
   Use,
 } from "../../contract/memory-store.ts";
+import { utcDay } from "../../contract/relevance.ts";
 import type { MemoryFilter, Scope } from "../../contract/scope.ts";
 import type { SnapshotInfo, SnapshotPage } from "../../contract/snapshot.ts";
 import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
 import { defaultTierTable, type TierTable } from "../../contract/tier.ts";
+import { assertCandidateQuery } from "../candidate-query.ts";
 import { decodeCursor, decodeNameCursor, encodeCursor, encodeNameCursor } from "../cursor.ts";
 import { holdsMetadata } from "../filter-match.ts";
 import { addMemories } from "./add-memories.ts";
+import { applyActions } from "./apply-actions.ts";
 import { refreshFlags, shrinkTiers } from "./capacity.ts";
 import { changesAfter } from "./change-feed.ts";
 import { cleanUp } from "./clean-up.ts";
@@ -45,8 +55,9 @@ import { refreshDerived } from "./derived-columns.ts";
 import { documentByUri, documentsAfter, toDocument } from "./document-rows.ts";
 import { addStagedChunks, discard, publish, stage } from "./document-staging.ts";
 import { touchEntries } from "./entry-rows.ts";
-import { clearJournal, eraseFromJournal, isWipeDue, noteWipe, wipe } from "./erasure.ts";
-import { forgetRows, wholeDocuments } from "./forget-memories.ts";
+import { clearJournal, eraseFromJournal, eraseMerged, isWipeDue, noteWipe, wipe } from "./erasure.ts";
+import { findCandidates } from "./find-candidates.ts";
+import { forgetRows, idsOf, wholeDocuments } from "./forget-memories.ts";
 import { readJournal } from "./journal-page.ts";
 import { phraseRows } from "./keyword-rows.ts";
 import {
@@ -79,6 +90,7 @@ import {
 } from "./side-vectors.ts";
 import { holdsAnything, readStats } from "./store-statistics.ts";
 import { sweepRevisions } from "./sweep.ts";
+import { undoRun } from "./undo-run.ts";
 import { updateMemory } from "./update-memory.ts";
 import { type StoreContext, WriteStep } from "./write-step.ts";
 
@@ -253,7 +265,14 @@ class SqliteStore implements MemoryStore {
     await clearJournal(this.#context, namespace, call);
     await clearSnapshots(this.#context, namespace, call);
     await sweepRevisions(this.#context, { namespace: scope.namespace, signal: call?.signal });
-    await this.#write(scope, noteWipe, call);
+    await this.#write(
+      scope,
+      (step) => {
+        noteWipe(step);
+        step.db.run("delete from state where namespace = ?", step.namespace);
+      },
+      call,
+    );
     await wipe(this.#context, call);
     return cleared;
   }
@@ -488,6 +507,7 @@ class SqliteStore implements MemoryStore {
       readonly limit: number;
       readonly cursor?: string | undefined;
       readonly memoryId?: string | undefined;
+      readonly run?: string | undefined;
     },
   ): Promise<JournalPage> {
     const namespace = namespaceCode(this.#open(), scope.namespace);
@@ -528,6 +548,49 @@ class SqliteStore implements MemoryStore {
   async deleteSnapshot(scope: Scope, name: string, call?: StoreCall): Promise<void> {
     this.#open();
     await deleteSnapshot(this.#context, scope, name, call);
+  }
+
+  async candidates(scope: Scope, query: CandidateQuery, call?: StoreCall): Promise<CandidatePage> {
+    this.#open();
+    assertCandidateQuery(query, utcDay(this.#context.now()));
+    await refreshFlags(this.#context, scope.namespace, call, query.day);
+    return this.#db.read(() => findCandidates(this.#context, scope.namespace, query), call);
+  }
+
+  async apply(
+    scope: Scope,
+    run: string,
+    actions: readonly ConsolidationAction[],
+    call?: StoreCall,
+  ): Promise<ApplyResult> {
+    if (actions.length === 0) return { outcomes: [], evicted: [] };
+    const evicted = await this.#makeReady(scope, call);
+    const result = await this.#write(scope, (step) => applyActions(step, run, actions), call);
+    return evicted.length === 0 ? result : { ...result, evicted: [...evicted, ...result.evicted] };
+  }
+
+  async undo(scope: Scope, run: string, call?: StoreCall): Promise<UndoResult> {
+    await this.#makeReady(scope, call);
+    const namespace = namespaceCode(this.#open(), scope.namespace);
+    return undoRun(this.#context, scope.namespace, namespace, run, call);
+  }
+
+  async readState(scope: Scope, name: string): Promise<string | undefined> {
+    return this.#open().get<[string]>(
+      "select s.value from state s cross join namespace n on n.id = s.namespace where n.name = ? and s.name = ?",
+      scope.namespace,
+      name,
+    )?.[0];
+  }
+
+  async writeState(scope: Scope, name: string, value: string, call?: StoreCall): Promise<void> {
+    await this.#write(
+      scope,
+      (step) => {
+        step.db.run("insert or replace into state values (?, ?, ?)", step.namespace, name, value);
+      },
+      call,
+    );
   }
 
   async acquireLease(name: string, holder: string, ttlMs: number): Promise<boolean> {
@@ -688,7 +751,10 @@ class SqliteStore implements MemoryStore {
       forgotten += await this.#write(
         scope,
         (step) => {
-          if (erase) noteWipe(step);
+          if (erase) {
+            noteWipe(step);
+            eraseMerged(step, idsOf(this.#db, slice));
+          }
           return forgetRows(step, slice, whole, departure);
         },
         call,

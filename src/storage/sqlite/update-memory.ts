@@ -5,6 +5,7 @@ import { tiers } from "../../contract/tier.ts";
 import { arrangeVectors } from "../arrange-vectors.ts";
 import { assertChunkPatch, assertVersion, noSuchMemory } from "../chunk-patch.ts";
 import { enforceCapacity } from "./capacity.ts";
+import { expiryAfterMove, moveBefore } from "./entry-moves.ts";
 import { deleteTags, expiryOf, insertTags, type Life, updateEntry } from "./entry-rows.ts";
 import { refreshSuccessors, replaceWords } from "./keyword-rows.ts";
 import {
@@ -155,12 +156,11 @@ function changeLife(step: WriteStep, row: MemoryRow, patch: EntryPatch, id: stri
   };
   const isMoved = life.tier !== tier;
   const isSame = !isMoved && life.pinned === pinned;
-  updateEntry(
-    step,
-    entry,
-    life,
-    isSame ? expiresAt : expiryOf(step.context, life, Math.max(step.now, lastUsedAt)),
-  );
+  const place = { tier, lastUsedAt, expiresAt, pinned };
+  let newExpiry = expiresAt;
+  if (life.pinned !== pinned) newExpiry = expiryOf(step.context, life, Math.max(step.now, lastUsedAt));
+  else if (isMoved) newExpiry = expiryAfterMove(step, place, life.tier);
+  updateEntry(step, entry, life, newExpiry);
   if (isSame) return [];
   const sums = sumsOf(step, row);
   step.count(tier, { ...negated(sums), entries: pinned ? 0 : -1, pinned: pinned ? -1 : 0 });
@@ -174,6 +174,7 @@ function changeLife(step: WriteStep, row: MemoryRow, patch: EntryPatch, id: stri
       from: tier,
       to: life.tier,
       reason: `moved by hand to ${tiers[life.tier]}`,
+      before: moveBefore(place),
     });
   }
   return life.pinned ? [] : enforceCapacity(step, life.tier, { from: Number.MAX_SAFE_INTEGER, entry });

@@ -63,8 +63,13 @@ export interface JournalRow {
   readonly document: boolean;
   readonly from: number;
   readonly to?: number;
+  /** Id of the memory that took it in. */
+  readonly into?: string | undefined;
   readonly reason: string;
-  /** What undo needs; absent when there is nothing to undo. */
+  /**
+   * What undo needs, as JSON; absent when there is nothing to undo. What left is there whole; of what moved or came back
+   * it is a few numbers, and nothing of the text.
+   */
   readonly before?: string;
   readonly vector?: Uint8Array | undefined;
   /** Retired revision that is kept with the row. */
@@ -90,6 +95,8 @@ export class WriteStep {
   readonly #seq: number;
   #numbered = false;
   #evicted = 0;
+  /** Let the journal grow over its bounds for now. */
+  keepJournal = false;
   #journalRows = 0;
   #journalBytes = 0;
   readonly #tiers = new Map<number, Required<TierDelta>>();
@@ -120,6 +127,11 @@ export class WriteStep {
   get seq(): number {
     this.#numbered = true;
     return this.#seq;
+  }
+
+  /** Takes a number of the feed, so that cached answers are outdated, though followers may find nothing to read. */
+  changed(): void {
+    this.#numbered = true;
   }
 
   /** First of `count` new numbers for memories, entries or revisions. */
@@ -195,7 +207,7 @@ export class WriteStep {
     const bytes = (row.before?.length ?? 0) + (row.vector?.length ?? 0) + (row.keptBytes ?? 0);
     this.db.run(
       `insert into journal (namespace, at, kind, document, from_tier, to_tier, revision, run, memory_id, reason,
-        bytes, before, vector) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+        bytes, before, vector, into_id) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       this.namespace,
       this.now,
       journalKinds.indexOf(row.kind),
@@ -209,6 +221,7 @@ export class WriteStep {
       bytes,
       row.before ?? null,
       row.vector ?? null,
+      row.into ?? null,
     );
     this.#journalRows++;
     this.#journalBytes += bytes;
@@ -250,7 +263,10 @@ export class WriteStep {
         run.last,
       );
     }
-    if (this.#journalRows > 0) trimJournal(this, this.#journalRows, this.#journalBytes);
+    if (this.#journalRows > 0) countJournal(this.db, this.#journalRows, this.#journalBytes);
+    if (this.#journalRows > 0 && !this.keepJournal) {
+      trimJournal(this.context, this.now, this.#journalRows + 8);
+    }
     if (this.#numbered) {
       this.db.run(
         "update namespace set seq = ?, evicted = evicted + ? where id = ?",
@@ -270,26 +286,31 @@ function trimFeed(step: WriteStep, seq: number): void {
   step.db.run("update namespace set trimmed = max(trimmed, ?) where id = ?", trimmed, step.namespace);
 }
 
-/** Counts the rows just written and takes as many old ones, and some more, as the bounds ask for. */
-function trimJournal(step: WriteStep, addedRows: number, addedBytes: number): void {
-  const { db, context } = step;
+function countJournal(db: Connection, rows: number, bytes: number): void {
+  db.run(
+    "update counter set journal_rows = journal_rows + ?, journal_bytes = journal_bytes + ? where id = 1",
+    rows,
+    bytes,
+  );
+}
+
+/** Takes old rows out of the journal as its bounds ask for, at most so many. Returns how many. */
+export function trimJournal(context: StoreContext, now: number, most: number): number {
+  const { connection: db, journalLimits: limits } = context;
   let [rows, bytes] = db.get<[number, number]>(
-    `update counter set journal_rows = journal_rows + ?, journal_bytes = journal_bytes + ? where id = 1
-     returning journal_rows, journal_bytes`,
-    addedRows,
-    addedBytes,
+    "select journal_rows, journal_bytes from counter where id = 1",
   )!;
-  const limits = context.journalLimits;
-  for (let taken = 0; taken < addedRows + 8; taken++) {
+  for (let taken = 0; taken < most; taken++) {
     const oldest = db.get<[number, number, number]>("select id, at, bytes from journal order by id limit 1");
-    if (!oldest) return;
+    if (!oldest) return taken;
     const [id, at, size] = oldest;
-    const over = rows > limits.maxRows || bytes > limits.maxBytes || at < step.now - limits.retentionMs;
-    if (!over) return;
+    const over = rows > limits.maxRows || bytes > limits.maxBytes || at < now - limits.retentionMs;
+    if (!over) return taken;
     dropJournalRow(db, id, size);
     rows--;
     bytes -= size;
   }
+  return most;
 }
 
 /** Removes one journal row; a revision kept for it becomes due for sweeping. */
@@ -301,4 +322,11 @@ export function dropJournalRow(db: Connection, id: number, bytes: number): void 
     "update counter set journal_rows = journal_rows - 1, journal_bytes = journal_bytes - ? where id = 1",
     bytes,
   );
+}
+
+/** Takes out of a journal row what undo needs; a revision kept for it becomes due for sweeping. */
+export function wipeJournalRow(db: Connection, id: number, bytes: number, revision: number | null): void {
+  db.run("update journal set before = null, vector = null, revision = null, bytes = 0 where id = ?", id);
+  db.run("update counter set journal_bytes = journal_bytes - ? where id = 1", bytes);
+  if (revision !== null) db.run("update revision set due_at = 0 where id = ? and state = 2", revision);
 }
