@@ -1,4 +1,3 @@
-import type { Evicted } from "./memory-store.ts";
 import type { RelevanceKeys } from "./relevance.ts";
 import type { Tier } from "./tier.ts";
 
@@ -103,4 +102,13 @@ export interface UndoResult {
   readonly skipped: readonly { readonly id: string; readonly reason: string }[];
   /** Entries that left because a tier was full again. */
   readonly evicted: readonly Evicted[];
+}
+
+/** An entry that left a full tier. */
+export interface Evicted {
+  /** Of the memory, or of the document when `document` is true. */
+  readonly id: string;
+  readonly document: boolean;
+  readonly tier: Tier;
+  readonly relevance: number;
 }

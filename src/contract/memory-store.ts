@@ -3,12 +3,15 @@ import type {
   CandidatePage,
   CandidateQuery,
   ConsolidationAction,
+  Evicted,
   UndoResult,
 } from "./consolidation.ts";
 import type { ChunkSource, Memory, Metadata, StoredDocument, StoredVector } from "./memory.ts";
 import type { MemoryFilter, Scope } from "./scope.ts";
 import type { SnapshotInfo, SnapshotPage } from "./snapshot.ts";
 import type { Tier } from "./tier.ts";
+
+export type { Evicted } from "./consolidation.ts";
 
 /**
  * Where memories live: the truth from which everything else is derived. Each method is one atomic step; there are no
@@ -316,15 +319,6 @@ export interface AddResult {
   /** In the order of the entries. */
   readonly memories: readonly { readonly memory: Memory; readonly outcome: "stored" | "existing" }[];
   readonly evicted: readonly Evicted[];
-}
-
-/** An entry that left a full tier. */
-export interface Evicted {
-  /** Of the memory, or of the document when `document` is true. */
-  readonly id: string;
-  readonly document: boolean;
-  readonly tier: Tier;
-  readonly relevance: number;
 }
 
 /** Fields to change; an absent one stays, `null` takes the optional ones away. */
