@@ -69,6 +69,8 @@ export interface QueryOptions<T> {
   readonly expiresAt?: ((result: T) => number | undefined) | undefined;
   /** False: compute for this caller alone, and keep nothing. Default true. */
   readonly cache?: boolean | undefined;
+  /** The clock's monotonic time, of a caller who has read it already: against it a result is fresh. */
+  readonly now?: number | undefined;
   /** Whose sequence of queries this one continues, for prediction. Default "". */
   readonly session?: string | undefined;
   /** Aborting it takes this caller away; the work ends with its last caller. */

@@ -170,7 +170,7 @@ export class QueryOptimizer {
     const kept = this.#results.get(name);
     if (!kept) return undefined;
     const { refreshAhead, clock } = this.#settings;
-    const now = clock.monotonic();
+    const now = options.now ?? clock.monotonic();
     const isCurrent = kept.generation === options.generation && this.#isTrue(kept) && now < kept.staleUntil;
     if (!isCurrent) {
       if (kept.generation !== options.generation) this.#counts.outdated += 1;

@@ -5,6 +5,7 @@ import {
   type QueryOptimizerOptions,
   type QueryPath,
 } from "../caching/query-optimizer-options.ts";
+import { systemClock } from "../contract/clock.ts";
 import type { Recall, RecallOptions } from "../contract/recall.ts";
 import type { Scope } from "../contract/scope.ts";
 import { checkFlag, checkOptions } from "./check-values.ts";
@@ -57,8 +58,17 @@ export class CachedRecall {
     });
   }
 
-  /** The answer to a question, kept or new. Its uses are for the caller to count. */
-  async answer(verb: Verb, scope: Scope, text: string, checked: CheckedRecall): Promise<Recall> {
+  /**
+   * The answer to a question, kept or new. Its uses are for the caller to count.
+   * @param startedAt Of the call, by the machine's monotonic clock, where it was read anyway.
+   */
+  async answer(
+    verb: Verb,
+    scope: Scope,
+    text: string,
+    checked: CheckedRecall,
+    startedAt?: number,
+  ): Promise<Recall> {
     const { cache, touch, signal, ...options } = checked;
     // Read before the work begins: what is written meanwhile leaves an answer that nobody asks for again.
     const generation = await this.#parts.store.generation(scope);
@@ -72,6 +82,8 @@ export class CachedRecall {
         generation,
         expiresAt: earliestExpiry,
         cache,
+        // A clock of a test's own tells another time.
+        now: this.#parts.clock === systemClock ? startedAt : undefined,
         signal,
         onPath: (taken) => {
           path = taken;

@@ -175,11 +175,15 @@ export class Strata {
    * process; an answer is frozen, since others may get the same one, and its counts of uses are those of its making.
    */
   recall(question: string, options?: RecallOptions): Promise<Recall> {
-    return this.#run("recall", async () => {
+    return this.#run("recall", async (startedAt) => {
       const checked = checkRecall(options);
       const text = checkQuestion(question);
       const scope = this.#scope(options?.namespace);
-      return this.#used(scope, checked, await this.#recalls.answer("recall", scope, text, checked));
+      return this.#used(
+        scope,
+        checked,
+        await this.#recalls.answer("recall", scope, text, checked, startedAt),
+      );
     });
   }
 
@@ -202,11 +206,15 @@ export class Strata {
    * this order, `pre*` matches the beginning of a word. Answers are kept and frozen as those of {@link recall}.
    */
   search(words: string, options?: SearchOptions): Promise<Recall> {
-    return this.#run("search", async () => {
+    return this.#run("search", async (startedAt) => {
       const checked = checkSearch(options);
       const text = checkQuestion(words);
       const scope = this.#scope(options?.namespace);
-      return this.#used(scope, checked, await this.#recalls.answer("search", scope, text, checked));
+      return this.#used(
+        scope,
+        checked,
+        await this.#recalls.answer("search", scope, text, checked, startedAt),
+      );
     });
   }
 
@@ -428,7 +436,8 @@ export class Strata {
     if (this.#closing) throw closedError();
   }
 
-  async #run<T>(operation: OperationName, call: () => Promise<T>): Promise<T> {
+  /** @param call Gets the monotonic time when it starts, where that was read anyway. */
+  async #run<T>(operation: OperationName, call: (startedAt?: number) => Promise<T>): Promise<T> {
     this.#checkOpen();
     const channel = operationChannels[operation];
     const event = channel.begin(this);
