@@ -136,9 +136,16 @@ export class OperationChannel {
     return running;
   }
 
-  /** @param failure What it threw, in a list of one; empty: it succeeded. */
-  settle(event: OperationEvent, failure: readonly [error?: unknown]): void {
-    event.durationMs = performance.now() - event.startedAt;
+  /**
+   * @param failure What it threw, in a list of one; empty: it succeeded.
+   * @param durationMs Where the caller measured it; absent: the time since the event began.
+   */
+  settle(
+    event: OperationEvent,
+    failure: readonly [error?: unknown],
+    durationMs: number = performance.now() - event.startedAt,
+  ): void {
+    event.durationMs = durationMs;
     if (failure.length > 0) {
       event.errorCode = errorCodeOf(failure[0]);
       this.#channel.error.publish(event);

@@ -146,7 +146,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
       });
     },
   });
-  const monitor = observe(parts, config);
+  const observation = observe(parts, config);
   if (config.cleanupIntervalMs > 0) {
     const cleanup = new BackgroundCleanup(parts, config.cleanupIntervalMs);
     parts.onClose(() => cleanup.close());
@@ -154,7 +154,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
   const memory = new Strata(parts, {
     namespace: config.namespace,
     path,
-    monitor,
+    observation,
     document: config.document,
     queryCache: {
       ...checkedCache,
@@ -164,7 +164,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
   });
   if (config.monitoring.shareFigures) {
     const figures = new LiveFigures(parts, path, () => ({
-      report: monitor.getReport(),
+      report: memory.monitor.getReport(),
       caches: memory.caches(),
     }));
     parts.onClose(() => figures.close());

@@ -48,8 +48,9 @@ export class Parts {
   readonly store: MemoryStore;
   readonly clock: Clock;
   readonly uses: UseBuffer;
-  /** Whatever publishes operations of this memory. */
+  /** Whatever publishes operations of this memory, and of these what is not the memory itself. */
   readonly sources: object[] = [this];
+  readonly rooms: object[] = [this];
   readonly #makers: PartMakers;
   readonly #closers: (() => Promise<void> | void)[] = [];
   #model: ModelParts;
@@ -171,7 +172,10 @@ export class Parts {
     return new ModelParts({
       embedder,
       retriever: (made) => this.#makers.retriever(made),
-      onMade: (part) => this.sources.push(part),
+      onMade: (part) => {
+        this.sources.push(part);
+        this.rooms.push(part);
+      },
     });
   }
 

@@ -31,6 +31,7 @@ import { type ExportOptions, exportMemories } from "./export-memories.ts";
 import { checkFilter, type FilterOptions, filterNames } from "./filter-options.ts";
 import { type ImportOptions, type ImportReport, importMemories } from "./import-memories.ts";
 import type { IngestDefaults, IngestOptions, IngestReport, IngestSource } from "./ingest-options.ts";
+import type { Observation } from "./observe.ts";
 import type { Parts } from "./parts.ts";
 import {
   type CheckedRecall,
@@ -81,6 +82,8 @@ export class Strata {
   readonly path: string;
   /** Figures of what this memory does: each verb, and below it `embed` and stages such as `recall.score`. */
   readonly monitor: PerformanceMonitor;
+  /** @internal */
+  readonly observation: Observation;
   readonly #parts: Parts;
   readonly #document: IngestDefaults;
   readonly #recalls: CachedRecall;
@@ -96,13 +99,14 @@ export class Strata {
       readonly namespace: string;
       readonly path: string;
       readonly queryCache: QueryCacheOptions;
-      readonly monitor: PerformanceMonitor;
+      readonly observation: Observation;
       readonly document: IngestDefaults;
     },
   ) {
     this.#parts = parts;
     parts.sources.push(this);
-    this.monitor = options.monitor;
+    this.observation = options.observation;
+    this.monitor = options.observation.monitor;
     this.#document = options.document;
     this.#recalls = new CachedRecall(parts, options.queryCache);
     this.namespace = options.namespace;
@@ -440,8 +444,10 @@ export class Strata {
   async #run<T>(operation: OperationName, call: (startedAt?: number) => Promise<T>): Promise<T> {
     this.#checkOpen();
     const channel = operationChannels[operation];
+    const counting = this.observation.counting;
     const event = channel.begin(this);
-    const running = event === undefined ? call() : channel.run(event, call);
+    const startedAt = event?.startedAt ?? (counting === undefined ? undefined : performance.now());
+    const running = event === undefined ? call(startedAt) : channel.run(event, call);
     this.#running.add(running);
     let failure: readonly [error?: unknown] = succeeded;
     try {
@@ -451,7 +457,12 @@ export class Strata {
       throw error;
     } finally {
       this.#running.delete(running);
-      if (event !== undefined) channel.settle(event, failure);
+      if (startedAt !== undefined) {
+        const durationMs = performance.now() - startedAt;
+        counting?.trackOperation(operation, durationMs);
+        if (counting !== undefined && failure.length > 0) counting.recordError(operation, failure[0]);
+        if (event !== undefined) channel.settle(event, failure, durationMs);
+      }
     }
   }
 

@@ -17,13 +17,17 @@ export interface OperationListener {
 
 /**
  * Tells a listener of every operation that ends, in this process.
+ * @param operations Of these alone; absent: all.
  * @returns The function that ends it.
  */
-export function onOperations(listener: OperationListener): () => void {
+export function onOperations(
+  listener: OperationListener,
+  operations: readonly OperationName[] = operationNames,
+): () => void {
   // Bound, not wrapped: a call less for each operation.
   const ended = listener.onOperation.bind(listener) as (event: unknown) => void;
   const staged = (event: unknown): void => listener.onStage?.(event as StageEvent);
-  const channels = operationNames.map((name) => tracingChannel(operationChannelName(name)).asyncEnd);
+  const channels = operations.map((name) => tracingChannel(operationChannelName(name)).asyncEnd);
   for (const channel of channels) channel.subscribe(ended);
   if (listener.onStage) subscribe(stageChannelName, staged);
   return () => {
@@ -35,9 +39,14 @@ export function onOperations(listener: OperationListener): () => void {
 /**
  * Counts and times in `monitor` what Strata does: operations by name, stages as `recall.score`.
  * @param sources Whose operations, read anew each time; absent: all in this process.
+ * @param operations Which; absent: all.
  * @returns The function that ends it.
  */
-export function watchOperations(monitor: PerformanceMonitor, sources?: readonly object[]): () => void {
+export function watchOperations(
+  monitor: PerformanceMonitor,
+  sources?: readonly object[],
+  operations: readonly OperationName[] = operationNames,
+): () => void {
   /** A name made once: to join and look up a new string costs ten times as much as to count it. */
   const names = new Map<OperationName, Map<string, string>>();
   const nameOf = (operation: OperationName, stage: string): string => {
@@ -49,7 +58,7 @@ export function watchOperations(monitor: PerformanceMonitor, sources?: readonly 
     if (stages.size < 100) names.set(operation, stages.set(stage, name));
     return name;
   };
-  return onOperations({
+  const listener: OperationListener = {
     onOperation({ source, operation, durationMs, errorCode }) {
       if (sources !== undefined && !sources.includes(source)) return;
       monitor.trackOperation(operation, durationMs);
@@ -59,5 +68,6 @@ export function watchOperations(monitor: PerformanceMonitor, sources?: readonly 
       if (sources !== undefined && !sources.includes(source)) return;
       monitor.trackOperation(nameOf(operation, stage), durationMs);
     },
-  });
+  };
+  return onOperations(listener, operations);
 }
