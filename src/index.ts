@@ -26,7 +26,7 @@ export {
   errorTable,
   StrataError,
 } from "./contract/errors.ts";
-export type { ChunkSource, Json, Memory, Metadata, StoredDocument } from "./contract/memory.ts";
+export type { ChunkSource, Json, Memory, Metadata, StoredDocument, StoredVector } from "./contract/memory.ts";
 export type {
   CleanupResult,
   Evicted,
@@ -38,6 +38,12 @@ export type {
   TierStats,
   UpdateResult,
 } from "./contract/memory-store.ts";
+export {
+  areNearDuplicates,
+  type ComparedMemory,
+  type NearDuplicateThresholds,
+  nearDuplicateThresholds,
+} from "./contract/near-duplicates.ts";
 export {
   type OperationEvent,
   type OperationName,
