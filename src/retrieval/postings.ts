@@ -119,13 +119,11 @@ export class Postings {
 
   /**
    * Merges parts until none is less than twice the one after it. Between two steps the index may be used and changed.
+   * The smallest neighbours come first: each posting is copied as often as the number of parts can be halved.
    */
   *merge(): Generator<void, void> {
     for (;;) {
-      const at = this.#parts.findLastIndex((part, i) => {
-        const next = this.#parts[i + 1];
-        return next !== undefined && sizeOf(part) < 2 * sizeOf(next);
-      });
+      const at = this.#smallestUneven();
       if (at < 0) return;
       const [left, right] = [this.#parts[at]!, this.#parts[at + 1]!];
       const merged = new SealedPart(yield* mergeSealed(left.postings, right.postings));
@@ -148,6 +146,17 @@ export class Postings {
       whole = whole ? yield* mergeSealed(part, whole) : part;
     }
     return whole ?? sealedTail(new PostingTail());
+  }
+
+  /** Where the smallest two neighbours stand of which the first is less than twice the second; -1 when there are none. */
+  #smallestUneven(): number {
+    let [smallest, place] = [Number.POSITIVE_INFINITY, -1];
+    for (let at = 0; at + 1 < this.#parts.length; at++) {
+      const [left, right] = [sizeOf(this.#parts[at]!), sizeOf(this.#parts[at + 1]!)];
+      if (left >= 2 * right || left + right >= smallest) continue;
+      [smallest, place] = [left + right, at];
+    }
+    return place;
   }
 
   /** Takes over another's tail, with other slots, ascending as they do. */
