@@ -63,25 +63,39 @@ const rules: readonly (readonly [broken: string, sql: string])[] = [
        + (select count(*) from (select * from kept except select * from found))`,
   ],
   [
-    "counts of a model that disagree with its memories",
+    "counts of a model that disagree with its vectors",
     `with found as materialized (
-       select m.namespace, coalesce(m.model, 0) as model, count(*) as memories
-       from memory m join entry e on e.id = m.entry group by m.namespace, coalesce(m.model, 0)),
-     kept as materialized (select namespace, model, memories from model_count where memories <> 0)
+       select namespace, model, sum(memories) as memories, sum(unknown) as unknown from (
+         select m.namespace, coalesce(m.model, 0) as model, 1 as memories, 0 as unknown
+         from memory m join entry e on e.id = m.entry
+         union all
+         select m.namespace, s.model, s.data is not null, s.data is null
+         from side_vector s join memory m on m.row = s.row join entry e on e.id = m.entry)
+       group by namespace, model),
+     kept as materialized (
+       select namespace, model, memories, unknown from model_count where (memories, unknown) <> (0, 0))
      select (select count(*) from (select * from found except select * from kept))
        + (select count(*) from (select * from kept except select * from found))`,
   ],
   [
     "counts of a revision's models that disagree with its chunks",
     `with found as materialized (
-       select m.entry, coalesce(m.model, 0) as model, count(*) as chunks
-       from memory m join revision r on r.id = m.entry and r.state <> 2
-       where m.chunk is not null group by m.entry, coalesce(m.model, 0)),
+       select revision, model, sum(chunks) as chunks, sum(unknown) as unknown from (
+         select m.entry as revision, coalesce(m.model, 0) as model, 1 as chunks, 0 as unknown
+         from memory m where m.chunk is not null
+         union all
+         select m.entry, s.model, s.data is not null, s.data is null
+         from side_vector s join memory m on m.row = s.row where m.chunk is not null) x
+       join revision r on r.id = x.revision and r.state <> 2 group by revision, model),
      kept as materialized (
-       select q.revision, q.model, q.chunks from revision_model q join revision r on r.id = q.revision
-       where r.state <> 2 and q.chunks <> 0)
+       select q.revision, q.model, q.chunks, q.unknown from revision_model q join revision r on r.id = q.revision
+       where r.state <> 2 and (q.chunks, q.unknown) <> (0, 0))
      select (select count(*) from (select * from found except select * from kept))
        + (select count(*) from (select * from kept except select * from found))`,
+  ],
+  [
+    "vectors of further models of no memory",
+    "select count(*) from side_vector s where not exists (select 1 from memory m where m.row = s.row)",
   ],
   [
     "memories without the vector their model made",
