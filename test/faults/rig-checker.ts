@@ -129,16 +129,22 @@ function readFacts(database: DatabaseSync): Map<string, MemoryFacts> {
   );
 }
 
-/** Memories that the journal says left by themselves. */
+/** Memories of which the journal last says that they left by themselves. */
 function readDepartures(database: DatabaseSync): Set<string> {
-  const left = ["evict", "expire", "merge"].map((kind) => journalKinds.indexOf(kind as never));
   const rows = database
     .prepare(
-      `select n.name, j.memory_id from journal j join namespace n on n.id = j.namespace
-       where j.document = 0 and j.to_tier is null and j.kind in (${left.join()})`,
+      `select n.name, j.memory_id, j.kind, j.to_tier from journal j join namespace n on n.id = j.namespace
+       where j.document = 0 order by j.id`,
     )
     .all();
-  return new Set(rows.map((row) => `${row["name"]}/${row["memory_id"]}`));
+  const departures = new Set<string>();
+  for (const row of rows) {
+    const name = `${row["name"]}/${row["memory_id"]}`;
+    const left = row["to_tier"] === null && journalKinds[Number(row["kind"])] !== "forget";
+    if (left) departures.add(name);
+    else departures.delete(name);
+  }
+  return departures;
 }
 
 function checkOwn(
@@ -167,7 +173,8 @@ function checkOwn(
       if (!told) findings.lost.push(`${name} is a mixture at ${revision}`);
     } else if (allowed.has(undefined) && allowed.size === 1) findings.duplicated.push(`${name} is back`);
     else findings.lost.push(`${name} is at ${revision}, acknowledged at ${state.revision}`);
-    state.revision = revision;
+    // What was evicted comes back when the run that made room for something is undone.
+    if (found || !departures.has(name)) state.revision = revision;
     state.pending = undefined;
   }
   for (const [name, memory] of facts) {
@@ -178,7 +185,7 @@ function checkOwn(
 }
 
 function revisionOf(pending: NonNullable<OwnState["pending"]>, state: OwnState): number | undefined {
-  if (pending.kind === "change") return pending.revision;
+  if (pending.kind === "change" || pending.kind === "restore") return pending.revision;
   return pending.kind === "move" ? state.revision : 0;
 }
 
@@ -188,6 +195,7 @@ function allowedRevisions({ revision, pending }: OwnState): Set<number | undefin
   if (pending?.kind === "store" || pending?.kind === "store-many") allowed.add(0);
   if (pending?.kind === "change") allowed.add(pending.revision);
   if (pending?.kind === "forget") allowed.add(undefined);
+  if (pending?.kind === "restore") allowed.add(pending.revision);
   return allowed;
 }
 

@@ -115,6 +115,7 @@ export class ProcessLedger {
       case "change":
       case "move":
       case "forget":
+      case "restore":
         ledger.ownState(write).pending = write;
         this.#held.delete(`${write.namespace}/${write.id}`);
         break;
@@ -173,6 +174,9 @@ export class ProcessLedger {
         state.erased = write.erase;
         break;
       }
+      case "restore":
+        this.#stored(write.id, write.namespace, ledger.ownState(write).owner, write.revision);
+        break;
       case "store-key": {
         const name = `${write.namespace}/${write.key}`;
         const known = ledger.keys.get(name) ?? { key: write.key, namespace: write.namespace, ids: new Set() };

@@ -24,6 +24,7 @@ export type Write =
       readonly revision: number;
     }
   | { readonly kind: "move"; readonly id: string; readonly namespace: string; readonly tier: Tier }
+  | { readonly kind: "restore"; readonly id: string; readonly namespace: string; readonly revision: number }
   | { readonly kind: "forget"; readonly id: string; readonly namespace: string; readonly erase: boolean }
   | { readonly kind: "count"; readonly id: string; readonly namespace: string; readonly owner: string }
   | { readonly kind: "move-shared"; readonly id: string; readonly namespace: string; readonly tier: Tier }

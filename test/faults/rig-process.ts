@@ -1,8 +1,11 @@
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { v7 as uuidv7 } from "uuid";
 import { StrataError } from "../../src/contract/errors.ts";
 import { type Tier, tiers } from "../../src/contract/tier.ts";
 import { openMemory } from "../../src/engine/open-memory.ts";
+import { createAnalyzer } from "../../src/retrieval/analyzer.ts";
+import { openSqliteStore } from "../../src/storage/sqlite/sqlite-store.ts";
 import type { Command, Line, OwnedMemory, Question, Write } from "./rig-lines.ts";
 import {
   contentOf,
@@ -13,6 +16,7 @@ import {
   seededRandom,
   seedOf,
   tagsOf,
+  tierTable,
 } from "./rig-texts.ts";
 
 /**
@@ -29,6 +33,8 @@ function say(line: Line): void {
 }
 
 const memory = await openMemory(openOptions(path));
+/** The same file once more, for what the memory does by itself and the rig wants more often. */
+const store = await openSqliteStore(path, { analyzer: createAnalyzer(), tiers: tierTable });
 /** Memories that no other process changes, and nothing is under way with. */
 const owned: OwnedMemory[] = [];
 let writes = 0;
@@ -54,7 +60,7 @@ function take(): OwnedMemory | undefined {
   return owned.length < 20 ? undefined : owned.splice(Math.floor(random() * owned.length), 1)[0];
 }
 
-async function store(): Promise<void> {
+async function storeOne(): Promise<void> {
   const id = `${owner}-${writes}`;
   const namespace = pick(namespaces);
   const tier: Tier = random() < 0.8 ? "long_term" : pick(["working", "short_term", "episodic"]);
@@ -113,7 +119,7 @@ async function storeByKey(): Promise<void> {
 
 async function change(): Promise<void> {
   const own = take();
-  if (!own) return store();
+  if (!own) return storeOne();
   const { id, namespace } = own;
   const revision = own.revision + 1;
   const changed = await write({ kind: "change", id, namespace, owner: own.owner, revision }, async () => {
@@ -128,7 +134,7 @@ async function change(): Promise<void> {
 
 async function move(): Promise<void> {
   const own = take();
-  if (!own) return store();
+  if (!own) return storeOne();
   const { id, namespace } = own;
   const tier = pick(tiers);
   const moved = await write({ kind: "move", id, namespace, tier }, async () => {
@@ -139,14 +145,55 @@ async function move(): Promise<void> {
 
 async function forget(): Promise<void> {
   const own = take();
-  if (!own) return store();
+  if (!own) return storeOne();
   const { id, namespace } = own;
   const erase = random() < 0.1;
+  let run: string | undefined;
   const gone = await write({ kind: "forget", id, namespace, erase }, async () => {
-    await memory.forget(id, { namespace, erase });
+    ({ run } = await memory.forget(id, { namespace, erase }));
   });
-  if (gone && (await memory.get(id, { namespace })))
+  if (gone && (await memory.get(id, { namespace }))) {
     say({ line: "broken", what: `${id} is there after forget` });
+  }
+  if (run === undefined || random() < 0.6) return;
+  const { revision } = own;
+  const restored = await write({ kind: "restore", id, namespace, revision }, async () => {
+    const { undone, skipped } = await store.undo({ namespace }, run!);
+    if (undone !== 1)
+      throw new Error(`undo of ${run} skipped: ${skipped.map(({ reason }) => reason).join()}`);
+  });
+  if (restored) owned.push(own);
+}
+
+/** Moves up what is more relevant than some figure, or down what is less; now and then takes it back. */
+async function consolidate(): Promise<void> {
+  const namespace = pick(namespaces);
+  const scope = { namespace };
+  const up = random() < 0.6;
+  const tier = up
+    ? pick(["short_term", "episodic", "long_term"] as const)
+    : pick(["long_term", "episodic"] as const);
+  const to = tiers[tiers.indexOf(tier) + (up ? 1 : -1)]!;
+  const day = Math.floor(Date.now() / 86_400_000);
+  const { candidates } = await store.candidates(scope, {
+    tier,
+    side: up ? "at-least" : "below",
+    threshold: random(),
+    day,
+    limit: 12,
+  });
+  const run = uuidv7();
+  const actions = candidates.map(({ id, document, version }) => {
+    const kind = up ? ("promote" as const) : ("demote" as const);
+    return { kind, id, document, from: tier, to, version, reason: "by the rig" };
+  });
+  if (actions.length === 0) return;
+  let done = false;
+  await write({ kind: "consolidate", namespace }, async () => {
+    const { outcomes } = await store.apply(scope, run, actions);
+    done = outcomes.includes("done");
+  });
+  if (done && random() < 0.4) await write({ kind: "undo", namespace }, () => store.undo(scope, run));
 }
 
 /** Counts up in a memory that all processes count in, never over another's count. */
@@ -212,7 +259,7 @@ async function look(): Promise<void> {
 }
 
 const deeds: readonly (readonly [share: number, deed: () => Promise<void>])[] = [
-  [24, store],
+  [24, storeOne],
   [5, storeMany],
   [6, storeByKey],
   [16, change],
@@ -220,6 +267,7 @@ const deeds: readonly (readonly [share: number, deed: () => Promise<void>])[] = 
   [6, forget],
   [6, count],
   [4, moveShared],
+  [5, consolidate],
   [6, ingest],
   [1, forgetDocument],
   [10, recall],
@@ -233,7 +281,7 @@ function nextDeed(): () => Promise<void> {
     at -= share;
     if (at < 0) return deed;
   }
-  return store;
+  return storeOne;
 }
 
 async function answer(questions: readonly Question[]): Promise<void> {

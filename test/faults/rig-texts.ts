@@ -1,4 +1,5 @@
 import type { EmbeddingModel } from "../../src/contract/embedding-model.ts";
+import { defaultTierTable, type TierTable } from "../../src/contract/tier.ts";
 import type { OpenOptions } from "../../src/engine/open-memory.ts";
 
 /** What the processes of the fault rig store: everything follows from names and numbers, so that a checker knows it. */
@@ -78,13 +79,24 @@ const model: EmbeddingModel = {
 
 export const namespaces = ["first", "second"] as const;
 
-/** How every process of the rig opens the memory: a model that costs nothing, small tiers that evict. */
+/** Small tiers that evict. */
+export const tierTable: TierTable = {
+  ...defaultTierTable,
+  short_term: { ...defaultTierTable.short_term, capacity: 40 },
+  episodic: { ...defaultTierTable.episodic, capacity: 150 },
+};
+
+/** How every process of the rig opens the memory: with a model that costs nothing. */
 export function openOptions(path: string): OpenOptions {
+  const { short_term, episodic } = tierTable;
   return {
     path,
     configFile: false,
     model,
     ranking: { lateWeight: 0 },
-    config: { "memory.episodic_capacity": 150, "memory.short_term_capacity": 40 },
+    config: {
+      "memory.episodic_capacity": episodic.capacity,
+      "memory.short_term_capacity": short_term.capacity,
+    },
   };
 }

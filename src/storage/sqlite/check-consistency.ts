@@ -80,13 +80,13 @@ const rules: readonly (readonly [broken: string, sql: string])[] = [
   [
     "counts of a revision's models that disagree with its chunks",
     `with found as materialized (
-       select revision, model, sum(chunks) as chunks, sum(unknown) as unknown from (
+       select x.revision, x.model, sum(x.chunks) as chunks, sum(x.unknown) as unknown from (
          select m.entry as revision, coalesce(m.model, 0) as model, 1 as chunks, 0 as unknown
          from memory m where m.chunk is not null
          union all
          select m.entry, s.model, s.data is not null, s.data is null
          from side_vector s join memory m on m.row = s.row where m.chunk is not null) x
-       join revision r on r.id = x.revision and r.state <> 2 group by revision, model),
+       join revision r on r.id = x.revision and r.state <> 2 group by x.revision, x.model),
      kept as materialized (
        select q.revision, q.model, q.chunks, q.unknown from revision_model q join revision r on r.id = q.revision
        where r.state <> 2 and (q.chunks, q.unknown) <> (0, 0))
