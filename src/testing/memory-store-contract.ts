@@ -4,7 +4,10 @@ import { StrataError } from "../contract/errors.ts";
 import type { IndexRow, MemoryStore } from "../contract/memory-store.ts";
 import type { TextAnalyzer } from "../contract/text-analyzer.ts";
 import { isTier, type TierTable, tiers } from "../contract/tier.ts";
+import { candidateContract } from "./candidate-contract.ts";
+import type { ContractBench } from "./contract-bench.ts";
 import { createManualClock, type ManualClock } from "./manual-clock.ts";
+import { moveContract } from "./move-contract.ts";
 import { snapshotContract } from "./snapshot-contract.ts";
 import {
   hashOf,
@@ -14,6 +17,7 @@ import {
   sampleEntry,
   sampleVector,
 } from "./store-samples.ts";
+import { undoContract } from "./undo-contract.ts";
 
 /** What a driver is opened with in the suite. */
 export interface ContractStoreOptions {
@@ -85,7 +89,25 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
       return store.publishDocument(staged);
     };
 
+    const bench: ContractBench = {
+      get store() {
+        return store;
+      },
+      get clock() {
+        return clock;
+      },
+      partitions,
+      reopen: async ({ tiers: changed, ...rest }) => {
+        await store.close();
+        options = { ...options, ...rest, tiers: { ...options.tiers, ...changed } };
+        store = await contract.open(options);
+      },
+    };
+
     snapshotContract(() => store);
+    candidateContract(() => bench);
+    moveContract(() => bench);
+    undoContract(() => bench);
 
     describe("adding and reading", () => {
       test("what was added is read by id, whole", async () => {

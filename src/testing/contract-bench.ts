@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { StrataError } from "../contract/errors.ts";
+import type { MemoryStore, PublishResult } from "../contract/memory-store.ts";
+import type { TierTable } from "../contract/tier.ts";
+import type { ManualClock } from "./manual-clock.ts";
+import { sampleChunks, sampleDocument, sampleEntry } from "./store-samples.ts";
+
+/** What the parts of a contract suite work with; everything is made anew for each test. */
+export interface ContractBench {
+  readonly store: MemoryStore;
+  readonly clock: ManualClock;
+  /** Partitions a namespace has. */
+  readonly partitions: number;
+  /** Opens another empty store in the place of this one. */
+  reopen(options: { readonly tiers?: Partial<TierTable>; readonly decayRate?: number }): Promise<void>;
+}
+
+export const scope = { namespace: "contract" };
+export const other = { namespace: "other" };
+/** One thread keeps all of a test's entries in one partition. */
+export const thread = "one";
+
+export function add(
+  { store }: ContractBench,
+  id: string,
+  fields: Parameters<typeof sampleEntry>[1] = {},
+): ReturnType<MemoryStore["add"]> {
+  return store.add(scope, [sampleEntry(id, fields)]);
+}
+
+export async function publish(
+  { store }: ContractBench,
+  uri: string,
+  texts: readonly string[],
+  fields: Parameters<typeof sampleDocument>[1] = {},
+): Promise<PublishResult> {
+  const staged = await store.stageDocument(scope, sampleDocument(uri, fields));
+  await store.addChunks(staged, sampleChunks(uri, texts));
+  return store.publishDocument(staged);
+}
+
+/** Ids of all visible memories, sorted. */
+export async function idsIn({ store }: ContractBench): Promise<string[]> {
+  const { memories } = await store.list(scope, {}, { limit: 1_000 });
+  return memories.map((memory) => memory.id).sort();
+}
+
+/** All that a caller can see of a namespace, but for its history. */
+export async function stateOf(store: MemoryStore): Promise<unknown> {
+  const { memories } = await store.list(scope, {}, { limit: 10_000 });
+  const { documents } = await store.documents(scope, { limit: 10_000 });
+  const { journalRows: _rows, bytesOnDisk: _bytes, evicted: _evicted, ...stats } = await store.stats(scope);
+  const index = [];
+  for (let cursor: string | undefined, more = true; more; ) {
+    const page = await store.changes(scope, cursor, 100);
+    index.push(...page.rows);
+    ({ cursor, more } = page);
+  }
+  index.sort((one, two) => one.row - two.row);
+  const words = [];
+  for (const { id, content } of memories) {
+    const terms = content.toLowerCase().split(" ");
+    words.push([id, (await store.phraseRows(scope, terms, 1_000)).length]);
+  }
+  return { memories, documents, stats, index, words };
+}
+
+export async function rejects(promise: Promise<unknown>, code: StrataError["code"]): Promise<void> {
+  await assert.rejects(promise, (error) => {
+    assert.ok(StrataError.isInstance(error), `expected ${code}, got ${String(error)}`);
+    assert.equal(error.code, code);
+    return true;
+  });
+}
