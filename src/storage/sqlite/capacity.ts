@@ -29,7 +29,7 @@ export function enforceCapacity(step: WriteStep, tier: number, protection: Prote
   const { capacity } = step.context.tiers[tiers[tier]!];
   const evicted: Evicted[] = [];
   if (capacity === 0 || step.entriesIn(tier) <= capacity) return evicted;
-  expireSome(step, tier, step.entriesIn(tier) - capacity, protection);
+  expireSome(step, tier, step.entriesIn(tier) - capacity);
   while (step.entriesIn(tier) > capacity) {
     const head = leastRelevant(step, tier, protection) ?? leastRelevant(step, tier, unprotected);
     if (!head) break;
@@ -96,18 +96,15 @@ export function expireSome(
   step: WriteStep,
   tier: number,
   limit: number,
-  protection: Protection = unprotected,
 ): { readonly memories: number; readonly entries: number } {
   // SQLite searches by the first of the two upper bounds; the second only says that the partial index serves.
   const rows = step.db.all<[number, number]>(
     `select id, document from entry indexed by entry_expiry
-     where namespace = ? and tier = ? and expires_at <= ? and expires_at < 9007199254740991 and id < ? and id <> ?
+     where namespace = ? and tier = ? and expires_at <= ? and expires_at < 9007199254740991
      order by expires_at limit ?`,
     step.namespace,
     tier,
     step.now,
-    protection.from,
-    protection.entry,
     limit,
   );
   let memories = 0;

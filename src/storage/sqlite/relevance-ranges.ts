@@ -1,4 +1,4 @@
-import { dayMs, fadedDay, relevanceKeys, relevanceOffset } from "../../contract/relevance.ts";
+import { dayMs, fadedDay, relevance, relevanceKeys, relevanceOffset } from "../../contract/relevance.ts";
 import { decodeCursor, encodeCursor, halvesOf, invalidCursor, ofHalves } from "../cursor.ts";
 import type { Connection } from "./connection.ts";
 
@@ -103,7 +103,7 @@ export class RelevanceWalk {
     for (const range of this.#ranges) {
       const head = this.#head(range);
       if (!head) continue;
-      const own = this.#relevance(range, head);
+      const own = this.#relevance(head);
       if (best === undefined || (own === value ? this.#isOlder(head, best) : own < value) === isAscending) {
         best = range;
         value = own;
@@ -187,8 +187,8 @@ export class RelevanceWalk {
     return row[0] < other.rows[other.next]![0];
   }
 
-  #relevance(range: Range, row: EntryRow): number {
-    return range.kind === faded ? row[6] : row[7] - this.#offset;
+  #relevance(row: EntryRow): number {
+    return relevance({ b: row[6], k: row[7] }, this.#offset);
   }
 
   #head(range: Range): EntryRow | undefined {
@@ -207,7 +207,7 @@ export class RelevanceWalk {
     range.ended = rows.length < limit;
     const last = rows.at(-1);
     if (last) range.read = [keyOf(range.kind, last), last[0]];
-    range.rows = range.begun ? rows : rows.filter((row) => this.#isAhead(range, row));
+    range.rows = range.begun ? rows : rows.filter((row) => this.#isAhead(row));
     range.next = 0;
   }
 
@@ -232,9 +232,9 @@ export class RelevanceWalk {
   }
 
   /** A range that came into being since the cursor was made holds what was shown from another. */
-  #isAhead(range: Range, row: EntryRow): boolean {
+  #isAhead(row: EntryRow): boolean {
     if (this.#resumedAt === undefined) return true;
-    const value = this.#relevance(range, row);
+    const value = this.#relevance(row);
     return this.#query.side === "below" ? value >= this.#resumedAt : value <= this.#resumedAt;
   }
 }
