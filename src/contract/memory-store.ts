@@ -26,6 +26,7 @@ export interface MemoryStore {
 
   /**
    * Adds all entries or none. A taken idempotency key, or a taken id with the same content, gives the memory that is there.
+   * An entry with `foldRepeat` gives the memory that says the same, if there is one (see {@link NewEntry.foldRepeat}).
    * Tiers over their capacity lose their least relevant entries, never one just added by this call unless the call
    * alone exceeds the capacity, never a pinned one.
    * @throws ALREADY_EXISTS A taken id with other content. DISK_FULL, DATABASE_BUSY
@@ -305,6 +306,12 @@ export interface NewEntry {
   readonly thread?: string | undefined;
   readonly speaker?: string | undefined;
   readonly idempotencyKey?: string | undefined;
+  /**
+   * Instead of being added, the entry is taken for a visible memory, no chunk, of the same content, thread, speaker and
+   * `at` that holds all of its metadata; in a thread only when `at` is given. That memory is used once more, takes over
+   * further tags, and importance, tier and pin where they are higher. Of several, the one added first. Default false.
+   */
+  readonly foldRepeat?: boolean | undefined;
   /** Null when the model knew nothing in the text. */
   readonly vector: StoredVector | null;
   /** What else models make of it, the one of `vector` too when that is null: so that nobody asks it again. */
@@ -469,6 +476,8 @@ export interface StoreStats {
   readonly expired: number;
   /** Evicted since the store was made. */
   readonly evicted: number;
+  /** Entries that were taken for a memory that was there, since the store was made. */
+  readonly repeated: number;
   readonly namespaces: number;
   readonly journalRows: number;
   /** Bytes the store takes on its disk, write-ahead log included; 0 when it has none. */

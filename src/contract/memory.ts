@@ -24,6 +24,9 @@ export interface ChunkSource {
   readonly end: number;
 }
 
+/** Most tags of one memory. */
+export const maxTags = 64;
+
 /** One memory, as every verb returns it. Times are milliseconds since 1970. */
 export interface Memory {
   /** UUIDv7, or what the caller gave; unique in its namespace. */

@@ -1,6 +1,6 @@
 import { suggestion } from "../config/nearest-name.ts";
 import { StrataError } from "../contract/errors.ts";
-import type { Json, Metadata } from "../contract/memory.ts";
+import { type Json, type Metadata, maxTags } from "../contract/memory.ts";
 import { isTier, type Tier, tiers } from "../contract/tier.ts";
 
 /** A moment: a Date, milliseconds since 1970, or ISO 8601 text; without a zone it is read as UTC. */
@@ -10,7 +10,6 @@ export type Time = Date | number | string;
 export const maxContentLength = 65_536;
 /** Most bytes of a memory's metadata as JSON. */
 const maxMetadataBytes = 65_536;
-const maxTags = 64;
 const maxNameLength = 256;
 
 function invalid(message: string, argument: string): StrataError {

@@ -42,6 +42,7 @@ const store: StoreStats = {
   models: {},
   unknown: {},
   expired: 2,
+  repeated: 2,
   evicted: 3,
   namespaces: 4,
   journalRows: 5,

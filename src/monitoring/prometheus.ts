@@ -145,6 +145,9 @@ function storeFamilies(store: StoreStats): string[] {
     family("strata_evictions_total", "counter", "Entries evicted since the store was made.", [
       [{}, store.evicted],
     ]),
+    family("strata_repeated_stores_total", "counter", "Stores that found their memory there already.", [
+      [{}, store.repeated],
+    ]),
     family("strata_namespaces", "gauge", "Namespaces that hold anything.", [[{}, store.namespaces]]),
     family("strata_journal_rows", "gauge", "Rows of the journal.", [[{}, store.journalRows]]),
     family("strata_store_size_bytes", "gauge", "Bytes on disk, log included.", [[{}, store.bytesOnDisk]]),

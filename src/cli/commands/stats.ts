@@ -130,7 +130,7 @@ export function formatStats(figures: StoreStats, style: Style): string {
       formatLifetime(ttlSeconds),
     ];
   });
-  const { memories, documents, withoutVector, models, expired, evicted, bytesOnDisk } = figures;
+  const { memories, documents, withoutVector, models, expired, evicted, repeated, bytesOnDisk } = figures;
   const lines = [
     `${plural(memories, "memory", "memories")}, ${plural(documents, "document")}, ${formatBytes(bytesOnDisk)} on disk`,
     ...Object.entries(models).map(([model, count]) => `${formatCount(count)} embedded by ${model}`),
@@ -139,6 +139,7 @@ export function formatStats(figures: StoreStats, style: Style): string {
       : []),
     ...(withoutVector > 0 ? [`${formatCount(withoutVector)} without a vector, found by words only`] : []),
     ...(expired > 0 ? [`${formatCount(expired)} expired; remove with: strata cleanup`] : []),
+    ...(repeated > 0 ? [`${formatCount(repeated)} stored again and found there already`] : []),
     ...(evicted > 0 ? [`${formatCount(evicted)} evicted so far; see: strata journal`] : []),
   ];
   return [formatTable(columns, rows, style.dim), "", ...lines].join("\n");

@@ -50,6 +50,7 @@ import { assertCandidateQuery } from "../candidate-query.ts";
 import { assertChunkPatch, assertVersion, noSuchMemory } from "../chunk-patch.ts";
 import { decodeCursor, decodeNameCursor, encodeCursor, encodeNameCursor } from "../cursor.ts";
 import { matchesFilter } from "../filter-match.ts";
+import { isRepeat, repeatPatch } from "../repeats.ts";
 import { resolveEntries } from "../resolve-entries.ts";
 import { noSuchSnapshot, snapshotLimitReached, snapshotTaken } from "../snapshot-errors.ts";
 import { eraseFromJournal, eraseMerged } from "./erasure.ts";
@@ -141,18 +142,29 @@ class InMemoryStore implements MemoryStore {
   async add(scope: Scope, entries: readonly NewEntry[], call?: StoreCall): Promise<AddResult> {
     const space = this.#begin(scope, call);
     for (const entry of entries) assertTier(entry.tier);
-    const resolutions = resolveEntries(entries, (name, value) => {
-      return this.#show(space, (name === "key" ? space.keys : space.ids).get(value));
+    const resolutions = resolveEntries(entries, {
+      byKey: (key) => this.#show(space, space.keys.get(key)),
+      byId: (id) => this.#show(space, space.ids.get(id)),
+      byContent: (entry) =>
+        [...space.rows.values()]
+          .filter((record) => record.contentHash === entry.contentHash)
+          .sort((one, other) => one.row - other.row)
+          .map((record) => this.#show(space, record))
+          .find((memory) => memory !== undefined && isRepeat(entry, memory)),
     });
     const evicted: Evicted[] = [];
     const made = new Set<Unit>();
     const memories: AddResult["memories"][number][] = [];
     for (const [index, entry] of entries.entries()) {
       const resolution = resolutions[index]!;
-      if (resolution.kind === "existing") memories.push({ memory: resolution.memory, outcome: "existing" });
-      else if (resolution.kind === "repeated") {
-        memories.push({ memory: memories[resolution.index]!.memory, outcome: "existing" });
-      } else {
+      let known: Memory | undefined;
+      if (resolution.kind === "existing") known = resolution.memory;
+      else if (resolution.kind === "repeated") known = memories[resolution.index]!.memory;
+      if (known && resolution.kind !== "new" && resolution.said) {
+        known = this.#repeat(space, known.id, entry, evicted);
+      }
+      if (known) memories.push({ memory: known, outcome: "existing" });
+      else {
         const record = this.#insert(space, entry);
         made.add(record);
         memories.push({ memory: toMemory(space.name, record), outcome: "stored" });
@@ -182,9 +194,7 @@ class InMemoryStore implements MemoryStore {
     if (record.document) this.#patchDocument(record.document, patch);
     else this.#patchText(space, record, patch);
     const evicted = this.#patchLife(space, unitOf(record), patch);
-    const partition = space.partitions[record.partition]!;
-    const seq = ++partition.seq;
-    for (const changed of memoriesOf(unitOf(record))) changed.seq = seq;
+    this.#number(space, record);
     return { memory: toMemory(space.name, record), evicted };
   }
 
@@ -296,11 +306,7 @@ class InMemoryStore implements MemoryStore {
     const space = this.#begin(scope, call);
     for (const use of uses) {
       const record = space.ids.get(use.id);
-      if (!record || !isVisible(this.#context, record)) continue;
-      const { life } = record;
-      life.accessCount += use.count;
-      life.lastUsedAt = Math.max(life.lastUsedAt, use.lastUsedAt);
-      life.expiresAt = Math.max(life.expiresAt, expiryOf(this.#context, life, life.lastUsedAt));
+      if (record && isVisible(this.#context, record)) this.#use(unitOf(record), use.count, use.lastUsedAt);
     }
   }
 
@@ -505,6 +511,7 @@ class InMemoryStore implements MemoryStore {
       expired: all.filter((unit) => unit.life.expiresAt <= this.#now()).flatMap(memoriesOf).length,
       evicted: spaces.reduce((sum, space) => sum + space.evicted, 0),
       namespaces: spaces.filter((space) => this.#holdsAnything(space)).length,
+      repeated: spaces.reduce((sum, space) => sum + space.repeated, 0),
       journalRows: spaces.reduce((sum, space) => sum + space.journal.length, 0),
       bytesOnDisk: 0,
     };
@@ -673,6 +680,33 @@ class InMemoryStore implements MemoryStore {
 
   #show(space: Namespace, record: MemoryRecord | undefined): Memory | undefined {
     return record && isVisible(this.#context, record) ? toMemory(space.name, record) : undefined;
+  }
+
+  /** Gives what lives as one with a record the next number of the feed. */
+  #number(space: Namespace, record: MemoryRecord): void {
+    const seq = ++space.partitions[record.partition]!.seq;
+    for (const changed of memoriesOf(unitOf(record))) changed.seq = seq;
+  }
+
+  /** Uses a memory once more and gives it what an entry that repeats it asks for; undefined when it has left. */
+  #repeat(space: Namespace, id: string, entry: NewEntry, evicted: Evicted[]): Memory | undefined {
+    const record = space.ids.get(id);
+    if (!record) return undefined;
+    space.repeated++;
+    this.#use(record, 1, this.#now());
+    const patch = repeatPatch(toMemory(space.name, record), entry);
+    if (patch) {
+      this.#patchText(space, record, patch);
+      evicted.push(...this.#patchLife(space, record, patch));
+      this.#number(space, record);
+    }
+    return toMemory(space.name, record);
+  }
+
+  #use({ life }: Unit, count: number, lastUsedAt: number): void {
+    life.accessCount += count;
+    life.lastUsedAt = Math.max(life.lastUsedAt, lastUsedAt);
+    life.expiresAt = Math.max(life.expiresAt, expiryOf(this.#context, life, life.lastUsedAt));
   }
 
   #matching(space: Namespace, filter: MemoryFilter): MemoryRecord[] {

@@ -51,6 +51,7 @@ export interface Namespace {
   journal: JournalRow[];
   lastJournalNumber: number;
   evicted: number;
+  repeated: number;
 }
 
 export interface Staging {
@@ -95,6 +96,7 @@ export function createNamespace(name: string, partitions: number): Namespace {
     journal: [],
     lastJournalNumber: 0,
     evicted: 0,
+    repeated: 0,
   };
 }
 

@@ -1,27 +1,36 @@
 import type { Memory } from "../../contract/memory.ts";
 import type { AddResult, Evicted, NewEntry } from "../../contract/memory-store.ts";
 import { arrangeVectors } from "../arrange-vectors.ts";
+import { isRepeat, repeatPatch } from "../repeats.ts";
 import { resolveEntries } from "../resolve-entries.ts";
 import { enforceCapacity, expired } from "./capacity.ts";
-import { expiryOf, insertEntry, type Life } from "./entry-rows.ts";
+import { expiryOf, insertEntry, type Life, touchEntries } from "./entry-rows.ts";
 import { insertMemoryRow } from "./memory-insertion.ts";
-import { distinctTags, readByRows, toMemory, vectorCell } from "./memory-rows.ts";
+import { distinctTags, readByIds, readByRows, toMemory, vectorCell } from "./memory-rows.ts";
 import { removeMemory } from "./removal.ts";
 import { insertSideVectors } from "./side-vectors.ts";
+import { updateMemory } from "./update-memory.ts";
 import { never, tierCode, type WriteStep } from "./write-step.ts";
 
 /** Adds entries, or finds them there already, and evicts what no longer fits. */
 export function addMemories(step: WriteStep, entries: readonly NewEntry[]): AddResult {
-  const resolutions = resolveEntries(entries, (name, value) => find(step, name, value));
+  const resolutions = resolveEntries(entries, {
+    byKey: (key) => find(step, "key", key),
+    byId: (id) => find(step, "id", id),
+    byContent: (entry) => findRepeated(step, entry),
+  });
   const first = step.allocate(entries.length);
   const evicted: Evicted[] = [];
   const memories: AddResult["memories"][number][] = [];
   for (const [index, entry] of entries.entries()) {
     const resolution = resolutions[index]!;
-    if (resolution.kind === "existing") memories.push({ memory: resolution.memory, outcome: "existing" });
-    else if (resolution.kind === "repeated") {
-      memories.push({ memory: memories[resolution.index]!.memory, outcome: "existing" });
-    } else {
+    let known: Memory | undefined;
+    if (resolution.kind === "existing") known = resolution.memory;
+    else if (resolution.kind === "repeated") known = memories[resolution.index]!.memory;
+    // One that this very call evicted is added again.
+    if (known && resolution.kind !== "new" && resolution.said) known = repeat(step, known.id, entry, evicted);
+    if (known) memories.push({ memory: known, outcome: "existing" });
+    else {
       memories.push({ memory: insertMemory(step, first + index, entry), outcome: "stored" });
       if (!entry.pinned) {
         evicted.push(...enforceCapacity(step, tierCode(entry.tier), { from: first, entry: 0 }));
@@ -44,6 +53,46 @@ export function find(step: WriteStep, name: "key" | "id", value: string): Memory
   if (visible) return toMemory(step.name, visible);
   for (const row of rows) expireRow(step, row);
   return undefined;
+}
+
+/** How many of the memories of one content are looked at. */
+const repeatBound = 32;
+const rowsByContent = `select row from memory indexed by memory_content
+  where namespace = ? and substr(content_hash, 1, 16) = substr(?, 1, 16) and thread is ? and chunk is null
+    and speaker is ? and at is ? order by row limit ${repeatBound}`;
+
+/** The visible memory that an entry repeats, the first added of several. */
+function findRepeated(step: WriteStep, entry: NewEntry): Memory | undefined {
+  const rows = step.db.all<[number]>(
+    rowsByContent,
+    step.namespace,
+    entry.contentHash,
+    entry.thread ?? null,
+    entry.speaker ?? null,
+    entry.at ?? null,
+  );
+  if (rows.length === 0) return undefined;
+  return readByRows(
+    step.db,
+    step.namespace,
+    rows.map(([row]) => row),
+    step.now,
+  )
+    .map((row) => toMemory(step.name, row))
+    .find((memory) => isRepeat(entry, memory));
+}
+
+/** Uses a memory once more and gives it what an entry that repeats it asks for; undefined when it has left. */
+function repeat(step: WriteStep, id: string, entry: NewEntry, evicted: Evicted[]): Memory | undefined {
+  const read = () =>
+    readByIds(step.db, step.namespace, [id], step.now).map((row) => toMemory(step.name, row))[0];
+  const memory = read();
+  if (!memory) return undefined;
+  step.repeated();
+  touchEntries(step, [{ id, count: 1, lastUsedAt: step.now }]);
+  const patch = repeatPatch(memory, entry);
+  if (patch) evicted.push(...updateMemory(step, id, patch, undefined).evicted);
+  return read();
 }
 
 /** Removes a memory that has expired; chunks leave with their document. */

@@ -170,4 +170,9 @@ export const migrations: readonly string[] = [
     namespace integer not null, name text not null, value text not null, primary key (namespace, name)
   ) strict, without rowid;
   `,
+  `
+  -- What is stored again is found by what it says. repeated: entries taken for a memory that was there.
+  create index memory_content on memory (namespace, substr(content_hash, 1, 16), thread) where chunk is null;
+  alter table namespace add column repeated integer not null default 0;
+  `,
 ];

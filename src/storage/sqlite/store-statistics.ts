@@ -30,8 +30,8 @@ export function readStats(context: StoreContext, namespace: number | undefined, 
   const models = visibleModels(context, only);
   const total = (figure: (stats: TierStats) => number) =>
     byTier.reduce((sum, stats) => sum + figure(stats), 0);
-  const [evicted] = db.get<[number]>(
-    "select coalesce(sum(evicted), 0) from namespace where ? is null or id = ?",
+  const [evicted, repeated] = db.get<[number, number]>(
+    "select coalesce(sum(evicted), 0), coalesce(sum(repeated), 0) from namespace where ? is null or id = ?",
     only,
     only,
   )!;
@@ -44,6 +44,7 @@ export function readStats(context: StoreContext, namespace: number | undefined, 
     unknown: models.unknown,
     expired: expired.reduce((sum, row) => sum + row[4], 0),
     evicted,
+    repeated,
     namespaces: countNamespaces(context, namespace),
     journalRows: countJournal(context, namespace),
     bytesOnDisk: ["", "-wal", "-shm"].reduce(

@@ -95,6 +95,7 @@ export class WriteStep {
   readonly #seq: number;
   #numbered = false;
   #evicted = 0;
+  #repeated = 0;
   /** Let the journal grow over its bounds for now. */
   keepJournal = false;
   #journalRows = 0;
@@ -203,6 +204,11 @@ export class WriteStep {
     this.#evicted++;
   }
 
+  /** Counts an entry that was taken for a memory that was there. */
+  repeated(): void {
+    this.#repeated++;
+  }
+
   journal(row: JournalRow): void {
     const bytes = (row.before?.length ?? 0) + (row.vector?.length ?? 0) + (row.keptBytes ?? 0);
     this.db.run(
@@ -266,6 +272,13 @@ export class WriteStep {
     if (this.#journalRows > 0) countJournal(this.db, this.#journalRows, this.#journalBytes);
     if (this.#journalRows > 0 && !this.keepJournal) {
       trimJournal(this.context, this.now, this.#journalRows + 8);
+    }
+    if (this.#repeated > 0) {
+      this.db.run(
+        "update namespace set repeated = repeated + ? where id = ?",
+        this.#repeated,
+        this.namespace,
+      );
     }
     if (this.#numbered) {
       this.db.run(
