@@ -1,0 +1,121 @@
+import { type Clock, systemClock } from "../contract/clock.ts";
+import { StrataError } from "../contract/errors.ts";
+import type { Memory } from "../contract/memory.ts";
+import type { Scope } from "../contract/scope.ts";
+import type { TierTable } from "../contract/tier.ts";
+import { demotionPolicy } from "./demotion-policy.ts";
+import type { MovePolicy } from "./move-policy.ts";
+import { promotionPolicy } from "./promotion-policy.ts";
+
+/** How a `MemoryConsolidator` works. All of it is bounded. */
+export interface MemoryConsolidatorOptions {
+  /** Namespace of calls that name none. Default "default". */
+  readonly namespace?: string | undefined;
+  /** Relevance 0..1 from which on an entry is promoted. Default .75. */
+  readonly consolidationThreshold?: number | undefined;
+  /** Relevance 0..1 below which a memory is demoted, at most `consolidationThreshold`; 0: never. Default .2. */
+  readonly demotionThreshold?: number | undefined;
+  /** Share of the recency bonus a memory loses for each UTC day without use: the store's. Default .1. */
+  readonly decayRate?: number | undefined;
+  /** Times to live and capacities of the store. Default: asked of the store, once. */
+  readonly tiers?: TierTable | undefined;
+  /** Instead of the built-in ones, in this order; `[]`: nothing moves. */
+  readonly policies?: readonly MovePolicy[] | undefined;
+  /** Merge near-duplicates too, instead of proposing them. Default false. */
+  readonly mergeSimilar?: boolean | undefined;
+  /** Ids of memories whose vectors are near a memory's own; absent: near-duplicates are not looked for. */
+  readonly neighbours?: NeighbourSearch | undefined;
+  /** Most moves and merges of a pass. At least 1, default 100,000. */
+  readonly maxActions?: number | undefined;
+  /** Most changed memories a pass looks at for duplicates. 0: none; default 10,000. */
+  readonly maxExamined?: number | undefined;
+  /** Runs before each pass, such as the writing of uses that wait. */
+  readonly prepare?: (() => Promise<void>) | undefined;
+  /** For tests. Default: the machine's time. */
+  readonly clock?: Clock | undefined;
+  /** Uniform in 0..1, for the spread of background passes. For tests. Default Math.random. */
+  readonly random?: (() => number) | undefined;
+}
+
+/** Finds memories like one, the nearest first; the memory itself may be among them. */
+export type NeighbourSearch = (
+  scope: Scope,
+  memory: Memory,
+  call: { readonly signal: AbortSignal | undefined },
+) => Promise<readonly string[]>;
+
+/** Options with their defaults. */
+export interface ConsolidatorSettings {
+  readonly namespace: string;
+  readonly decayRate: number;
+  readonly tiers: TierTable | undefined;
+  readonly policies: readonly MovePolicy[];
+  readonly mergeSimilar: boolean;
+  readonly neighbours: NeighbourSearch | undefined;
+  readonly maxActions: number;
+  readonly maxExamined: number;
+  readonly prepare: (() => Promise<void>) | undefined;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+const names: readonly string[] = [
+  "namespace",
+  "consolidationThreshold",
+  "demotionThreshold",
+  "decayRate",
+  "tiers",
+  "policies",
+  "mergeSimilar",
+  "neighbours",
+  "maxActions",
+  "maxExamined",
+  "prepare",
+  "clock",
+  "random",
+] satisfies (keyof MemoryConsolidatorOptions)[];
+
+/** @throws INVALID_ARGUMENT, UNKNOWN_OPTION */
+export function checkConsolidatorOptions(options: MemoryConsolidatorOptions): ConsolidatorSettings {
+  const unknown = Object.keys(options).find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new StrataError("UNKNOWN_OPTION", `MemoryConsolidator has no option "${unknown}".`, {
+      details: { option: unknown },
+    });
+  }
+  const promoteFrom = share(options.consolidationThreshold ?? 0.75, "consolidationThreshold");
+  const demoteBelow = share(options.demotionThreshold ?? 0.2, "demotionThreshold");
+  if (!(demoteBelow <= promoteFrom)) {
+    throw invalid("demotionThreshold", `at most consolidationThreshold, ${promoteFrom}`, demoteBelow);
+  }
+  return {
+    namespace: options.namespace ?? "default",
+    decayRate: share(options.decayRate ?? 0.1, "decayRate"),
+    tiers: options.tiers,
+    policies: options.policies ?? [demotionPolicy(demoteBelow), promotionPolicy(promoteFrom)],
+    mergeSimilar: options.mergeSimilar ?? false,
+    neighbours: options.neighbours,
+    maxActions: count(options.maxActions ?? 100_000, 1, "maxActions"),
+    maxExamined: count(options.maxExamined ?? 10_000, 0, "maxExamined"),
+    prepare: options.prepare,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? Math.random,
+  };
+}
+
+function share(value: number, name: string): number {
+  if (value >= 0 && value <= 1) return value;
+  throw invalid(name, "a number from 0 to 1", value);
+}
+
+export function count(value: number, minimum: number, name: string): number {
+  if (Number.isInteger(value) && value >= minimum) return value;
+  throw invalid(name, `a whole number of at least ${minimum}`, value);
+}
+
+export function invalid(name: string, expected: string, got: unknown): StrataError {
+  const shown = typeof got === "number" ? String(got) : `a ${typeof got}`;
+  return new StrataError("INVALID_ARGUMENT", `Expected ${name} as ${expected}, got ${shown}.`, {
+    details: { argument: name },
+  });
+}
