@@ -2,9 +2,10 @@ import type { MergeAction } from "../contract/consolidation.ts";
 import { StrataError } from "../contract/errors.ts";
 import type { Memory } from "../contract/memory.ts";
 import type { ChangePage, MemoryStore } from "../contract/memory-store.ts";
+import { areNearDuplicates, cosineOf } from "../contract/near-duplicates.ts";
 import type { Scope } from "../contract/scope.ts";
 import type { ConsolidatorSettings } from "./consolidator-options.ts";
-import { isMergeable, type MergeProposal, planExactMerges } from "./merge-plan.ts";
+import { compareWorth, isMergeable, type MergeProposal, mergeOf, planExactMerges } from "./merge-plan.ts";
 
 /** A merge with both memories as they were read. */
 export interface FoundMerge {
@@ -16,7 +17,7 @@ export interface FoundMerge {
 export interface DuplicatePage {
   readonly merges: readonly FoundMerge[];
   readonly proposals: readonly MergeProposal[];
-  /** Changed memories that were looked at. */
+  /** Changes that were read. */
   readonly examined: number;
   readonly cursor: string;
   readonly more: boolean;
@@ -31,7 +32,11 @@ export class DuplicateSearch {
   readonly #settings: Pick<ConsolidatorSettings, "neighbours" | "mergeSimilar">;
   readonly #settled: Set<string>;
   readonly #signal: AbortSignal | undefined;
+  /** Pairs that were found from their other side already. */
+  readonly #proposed = new Set<string>();
+  #failed = false;
 
+  /** @param settled What was merged in this pass, by it too. */
   constructor(
     store: MemoryStore,
     scope: Scope,
@@ -52,14 +57,20 @@ export class DuplicateSearch {
     const rows = page.rows.filter((row) => row.source === undefined).map((row) => row.row);
     const read = await this.#store.read(this.#scope, rows);
     const changed = read.filter((memory) => memory !== undefined && isMergeable(memory)) as Memory[];
-    const { merges, found } = await this.#exact(changed);
-    return {
-      merges: merges.map((action) => pairOf(action, found)),
-      proposals: [],
-      examined: page.rows.length + page.removed.length,
-      cursor: page.cursor,
-      more: page.more,
-    };
+    const merges = await this.#exact(changed);
+    const proposals: MergeProposal[] = [];
+    let failure: unknown;
+    try {
+      await this.#near(changed, merges, proposals);
+    } catch (error) {
+      this.#signal?.throwIfAborted();
+      // What finds neighbours is a model's index, and may be down: the rest of the pass does without.
+      this.#failed = true;
+      failure = error;
+    }
+    const { cursor: next, more } = page;
+    const examined = page.rows.length + page.removed.length;
+    return { merges, proposals, examined, cursor: next, more, ...(failure !== undefined && { failure }) };
   }
 
   async #changes(cursor: string | undefined, limit: number): Promise<ChangePage> {
@@ -73,14 +84,56 @@ export class DuplicateSearch {
     }
   }
 
-  async #exact(
-    changed: readonly Memory[],
-  ): Promise<{ readonly merges: readonly MergeAction[]; readonly found: ReadonlyMap<string, Memory> }> {
+  async #exact(changed: readonly Memory[]): Promise<FoundMerge[]> {
     const found = new Map(changed.map((memory) => [memory.id, memory]));
-    return { merges: planExactMerges([...found.values()], this.#settled), found };
+    return planExactMerges([...found.values()], this.#settled).map((action) => ({
+      action,
+      keep: found.get(action.keep.id)!,
+      absorb: found.get(action.absorb.id)!,
+    }));
   }
-}
 
-function pairOf(action: MergeAction, found: ReadonlyMap<string, Memory>): FoundMerge {
-  return { action, keep: found.get(action.keep.id)!, absorb: found.get(action.absorb.id)! };
+  async #near(
+    changed: readonly Memory[],
+    merges: FoundMerge[],
+    proposals: MergeProposal[],
+  ): Promise<void> {
+    const { neighbours } = this.#settings;
+    if (!neighbours || this.#failed) return;
+    for (const memory of changed) {
+      this.#signal?.throwIfAborted();
+      if (this.#settled.has(memory.id)) continue;
+      const near = await neighbours(this.#scope, memory, { signal: this.#signal });
+      const others = near.filter((id) => id !== memory.id && !this.#settled.has(id));
+      if (others.length > 0) await this.#compare(memory, others, merges, proposals);
+    }
+  }
+
+  async #compare(
+    memory: Memory,
+    others: readonly string[],
+    merges: FoundMerge[],
+    proposals: MergeProposal[],
+  ): Promise<void> {
+    const [vector = null, ...vectors] = await this.#store.vectors(this.#scope, [memory.id, ...others]);
+    const memories = await this.#store.get(this.#scope, others);
+    for (const [at, other] of memories.entries()) {
+      if (!other || !isMergeable(other) || this.#settled.has(memory.id)) continue;
+      const otherVector = vectors[at] ?? null;
+      if (!areNearDuplicates({ ...memory, vector }, { ...other, vector: otherVector })) continue;
+      const [keep, absorb] = [memory, other].toSorted(compareWorth) as [Memory, Memory];
+      const reason = `says the same as ${keep.id} in other form: cosine ${cosineOf(vector, otherVector).toFixed(3)}`;
+      if (this.#settings.mergeSimilar) {
+        merges.push({ action: mergeOf(keep, absorb, reason), keep, absorb });
+        this.#settled.add(keep.id).add(absorb.id);
+      } else this.#propose({ keep: keep.id, absorb: absorb.id, reason }, proposals);
+    }
+  }
+
+  #propose(proposal: MergeProposal, proposals: MergeProposal[]): void {
+    const pair = `${proposal.keep}\n${proposal.absorb}`;
+    if (this.#proposed.has(pair)) return;
+    this.#proposed.add(pair);
+    proposals.push(proposal);
+  }
 }
