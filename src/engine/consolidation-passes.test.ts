@@ -348,11 +348,11 @@ async function staged(store: MemoryStore, document: ReturnType<typeof sampleDocu
 }
 
 const smallTable: TierTable = {
-  working: { ttlSeconds: 900 * 40, capacity: 3 },
-  short_term: { ttlSeconds: 3_600 * 40, capacity: 4 },
-  episodic: { ttlSeconds: 604_800, capacity: 5 },
-  long_term: { ttlSeconds: 2_592_000, capacity: 6 },
-  semantic: { ttlSeconds: 0, capacity: 7 },
+  working: { ttlSeconds: 86_400 * 5, capacity: 3 },
+  short_term: { ttlSeconds: 86_400 * 10, capacity: 3 },
+  episodic: { ttlSeconds: 86_400 * 20, capacity: 4 },
+  long_term: { ttlSeconds: 86_400 * 30, capacity: 3 },
+  semantic: { ttlSeconds: 0, capacity: 4 },
 };
 
 type Step =
@@ -364,19 +364,22 @@ type Step =
 
 const tier = fc.constantFrom(...tiers);
 /** A double, so that different entries are practically never equally relevant. */
-const importance = fc.double({ min: 0, max: 1, noNaN: true });
+const importance = fc.oneof(
+  fc.double({ min: 0, max: 0.3, noNaN: true }),
+  fc.double({ min: 0.5, max: 1, noNaN: true }),
+);
 const history: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     {
-      weight: 5,
+      weight: 8,
       arbitrary: fc.record({
         does: fc.constant("add" as const),
         fields: fc.record({
           tier,
           importance,
           pinned: fc.integer({ min: 0, max: 9 }).map((value) => value === 0),
-          content: fc.constantFrom("one", "two", "three", "four", "five", "six"),
-          accessCount: fc.nat(14),
+          content: fc.oneof(fc.constantFrom("one", "two", "three"), fc.string({ minLength: 1 })),
+          accessCount: fc.constantFrom(0, 0, 1, 5, 9, 10, 12),
         }),
       }),
     },
@@ -385,14 +388,20 @@ const history: fc.Arbitrary<Step[]> = fc.array(
       weight: 4,
       arbitrary: fc.record({
         does: fc.constant("use" as const),
-        which: fc.nat(40),
+        which: fc.nat(30),
         count: fc.integer({ min: 1, max: 12 }),
       }),
     },
-    { weight: 2, arbitrary: fc.record({ does: fc.constant("wait" as const), ms: fc.nat(12 * dayMs) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        does: fc.constant("wait" as const),
+        ms: fc.oneof(fc.nat(hourMs), fc.nat(12 * dayMs)),
+      }),
+    },
     { weight: 1, arbitrary: fc.constant({ does: "pass" as const }) },
   ),
-  { maxLength: 40 },
+  { minLength: 15, maxLength: 60 },
 );
 
 async function play({ store, clock, add, use, consolidator }: Setup, steps: readonly Step[]): Promise<void> {
