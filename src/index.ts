@@ -11,7 +11,33 @@ export type {
 } from "./caching/query-optimizer-options.ts";
 export type { QueryStats } from "./caching/query-stats.ts";
 export type { CacheSelector } from "./caching/result-cache.ts";
+export type {
+  ConsolidationReport,
+  ConsolidationStats,
+  MoveCounts,
+  PassFailure,
+  PassStage,
+} from "./consolidation/consolidation-report.ts";
+export type { MemoryConsolidatorOptions, NeighbourSearch } from "./consolidation/consolidator-options.ts";
+export { demotionPolicy } from "./consolidation/demotion-policy.ts";
+export {
+  type AnalyzedCandidate,
+  type ConsolidationOptions,
+  MemoryConsolidator,
+  type MoveResult,
+} from "./consolidation/memory-consolidator.ts";
+export type { MergeProposal } from "./consolidation/merge-plan.ts";
+export type { MoveContext, MovePolicy, MoveRoute } from "./consolidation/move-policy.ts";
+export { promotionPolicy } from "./consolidation/promotion-policy.ts";
 export type { Clock } from "./contract/clock.ts";
+export type {
+  ActionOutcome,
+  Candidate,
+  ConsolidationAction,
+  MergeAction,
+  MoveAction,
+  UndoResult,
+} from "./contract/consolidation.ts";
 export type {
   EmbedCall,
   EmbeddingModel,

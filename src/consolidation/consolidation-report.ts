@@ -16,9 +16,6 @@ export const passStages = [
 
 export type PassStage = (typeof passStages)[number];
 
-/** A move or merge that was made, or with `dryRun` would be. */
-export type ReportedAction = ConsolidationAction;
-
 /** One pass over one namespace. */
 export interface ConsolidationReport {
   /** Names the pass in the journal and for `undo`; of a dry run, nothing is there under it. */
@@ -30,7 +27,7 @@ export interface ConsolidationReport {
   readonly durationMs: number;
   readonly stagesMs: Readonly<Partial<Record<PassStage, number>>>;
   /** In the order they were made. */
-  readonly actions: readonly ReportedAction[];
+  readonly actions: readonly ConsolidationAction[];
   readonly counts: MoveCounts;
   /** Moves by the tier they led to. */
   readonly movedTo: Readonly<Record<"promote" | "demote", Readonly<Record<Tier, number>>>>;

@@ -93,11 +93,7 @@ export class DuplicateSearch {
     }));
   }
 
-  async #near(
-    changed: readonly Memory[],
-    merges: FoundMerge[],
-    proposals: MergeProposal[],
-  ): Promise<void> {
+  async #near(changed: readonly Memory[], merges: FoundMerge[], proposals: MergeProposal[]): Promise<void> {
     const { neighbours } = this.#settings;
     if (!neighbours || this.#failed) return;
     for (const memory of changed) {

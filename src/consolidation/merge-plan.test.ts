@@ -33,8 +33,16 @@ describe("merging duplicates", () => {
 
   test("another thread, speaker or time, a chunk and a pinned memory stay alone", () => {
     const source = { documentId: "d", uri: "u", headings: [], chunk: 0, start: 0, end: 1 };
-    for (const other of [{ thread: "t" }, { speaker: "s" }, { at: 5 }, { source }, { pinned: true }])
+    const others = [{ thread: "t" }, { speaker: "s" }, { at: 5 }, { source }, { pinned: true }];
+    for (const other of [...others, { metadata: { room: 4 } }])
       assert.deepEqual(planExactMerges([memory("a"), memory("b", other)], new Set()), []);
+  });
+
+  test("two turns of a thread without a time may be equal words, with the same time they are one", () => {
+    const turns = (at?: number) =>
+      ["a", "b"].map((id) => memory(id, { thread: "t", ...(at !== undefined && { at }) }));
+    assert.deepEqual(planExactMerges(turns(), new Set()), []);
+    assert.equal(planExactMerges(turns(5), new Set()).length, 1);
   });
 
   test("each memory is part of one merge at most, and every larger group shrinks by half", () => {

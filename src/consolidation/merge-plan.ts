@@ -10,19 +10,23 @@ export interface MergeProposal {
   readonly reason: string;
 }
 
-/** What may be merged at all: no chunk, since documents change as a whole, and nothing that is pinned. */
-export function isMergeable(memory: Memory): boolean {
-  return memory.source === undefined && !memory.pinned;
+/**
+ * What may be merged at all: no chunk, since documents change as a whole, nothing that is pinned, and no turn of a
+ * thread without a time, since two turns may be equal words.
+ */
+export function isMergeable({ source, pinned, thread, at }: Memory): boolean {
+  return source === undefined && !pinned && (thread === undefined || at !== undefined);
 }
 
 /**
- * Merges of memories with the same text, said by the same speaker in the same thread at the same time. Pure. Each
- * memory takes part in one merge of a pass at most; what is left of a larger group follows in the next.
+ * Merges of memories with the same text and metadata, said by the same speaker in the same thread at the same time. Pure.
+ * Each memory takes part in one merge of a pass at most; what is left of a larger group follows in the next.
  */
 export function planExactMerges(group: readonly Memory[], settled: Set<string>): MergeAction[] {
   const bySaying = Map.groupBy(
     group.filter((memory) => isMergeable(memory) && !settled.has(memory.id)),
-    ({ contentHash, thread, speaker, at }) => JSON.stringify([contentHash, thread, speaker, at]),
+    ({ contentHash, thread, speaker, at, metadata: { mergedFrom: _, ...own } }) =>
+      JSON.stringify([contentHash, thread, speaker, at, Object.entries(own).toSorted(byKey)]),
   );
   const actions: MergeAction[] = [];
   for (const same of bySaying.values()) {
@@ -34,6 +38,10 @@ export function planExactMerges(group: readonly Memory[], settled: Set<string>):
     }
   }
   return actions;
+}
+
+function byKey([a]: [string, unknown], [b]: [string, unknown]): number {
+  return a < b ? -1 : 1;
 }
 
 /** A merge of two, the one in the higher tier kept, of one tier the older. */
