@@ -93,6 +93,7 @@ export type {
   SignalScore,
 } from "./contract/recall.ts";
 export type { RerankCall, Reranker } from "./contract/reranker.ts";
+export type { SnapshotInfo } from "./contract/snapshot.ts";
 export { defaultTierTable, type Tier, type TierLimits, type TierTable, tiers } from "./contract/tier.ts";
 export type {
   CachedVector,
@@ -132,6 +133,16 @@ export type {
 export { type OpenOptions, openMemory } from "./engine/open-memory.ts";
 export type { RecallOptions, SearchOptions } from "./engine/recall-options.ts";
 export type { ReembedOptions, ReembedProgress, ReembedReport } from "./engine/reembed-options.ts";
+export type {
+  DiffSnapshotOptions,
+  LoadSnapshotOptions,
+  SaveSnapshotOptions,
+  SnapshotChange,
+  SnapshotDiff,
+  SnapshotField,
+  SnapshotLoad,
+  Snapshots,
+} from "./engine/snapshots.ts";
 export type {
   MemoryFields,
   StoreItem,

@@ -115,6 +115,13 @@ export const commandTable: readonly CommandRow[] = [
     load: () => import("./commands/reembed.ts"),
   },
   {
+    name: "snapshot",
+    group: tend,
+    summary: "save named states of memories and go back to them",
+    actions: ["save", "load", "diff", "list", "delete"],
+    load: () => import("./commands/snapshot.ts"),
+  },
+  {
     name: "export",
     group: tend,
     summary: "write a namespace as JSON Lines",

@@ -9,6 +9,7 @@ import type {
   Recall,
   Research,
 } from "../contract/recall.ts";
+import type { SnapshotInfo } from "../contract/snapshot.ts";
 import type { Tier } from "../contract/tier.ts";
 
 /** What `--json` prints; a field is added in a minor version, changed or removed only in a major one. Times are ISO 8601 in UTC. */
@@ -80,6 +81,10 @@ export interface ResearchJson {
 
 export interface JournalEntryJson extends Omit<JournalEntry, "at"> {
   readonly at: string;
+}
+
+export interface SnapshotJson extends Omit<SnapshotInfo, "createdAt"> {
+  readonly createdAt: string;
 }
 
 function iso(timeMs: number): string {
@@ -169,4 +174,8 @@ export function journalEntryJson(entry: JournalEntry): JournalEntryJson {
   const { run, kind, id, document, from, to, into, undoable, reason } = entry;
   const place = { from, ...(to && { to }), ...(into && { into }) };
   return { run, at: iso(entry.at), kind, id, document, ...place, undoable, reason };
+}
+
+export function snapshotJson({ name, createdAt, filter, memories, bytes }: SnapshotInfo): SnapshotJson {
+  return { name, createdAt: iso(createdAt), filter, memories, bytes };
 }

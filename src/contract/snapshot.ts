@@ -1,9 +1,12 @@
 import type { Memory, StoredVector } from "./memory.ts";
+import type { MemoryFilter } from "./scope.ts";
 
 /** A named state of some of a namespace's memories, kept in the store beside them. */
 export interface SnapshotInfo {
   readonly name: string;
   readonly createdAt: number;
+  /** What was chosen; empty: everything. */
+  readonly filter: MemoryFilter;
   readonly memories: number;
   /** Bytes of what it keeps: texts, vectors and all other fields. */
   readonly bytes: number;

@@ -42,6 +42,7 @@ import {
   type SearchOptions,
 } from "./recall-options.ts";
 import { checkReembed, type ReembedOptions, type ReembedReport } from "./reembed-options.ts";
+import { Snapshots } from "./snapshots.ts";
 import {
   checkEntry,
   checkPatch,
@@ -84,6 +85,8 @@ export class Strata {
   readonly monitor: PerformanceMonitor;
   /** @internal */
   readonly observation: Observation;
+  /** Named states of memories: save, load, diff, list, delete. */
+  readonly snapshots: Snapshots;
   readonly #parts: Parts;
   readonly #document: IngestDefaults;
   readonly #recalls: CachedRecall;
@@ -109,6 +112,10 @@ export class Strata {
     this.monitor = options.observation.monitor;
     this.#document = options.document;
     this.#recalls = new CachedRecall(parts, options.queryCache);
+    this.snapshots = new Snapshots(parts, {
+      run: (operation, call) => this.#run(operation, call),
+      scope: (namespace) => this.#scope(namespace),
+    });
     this.namespace = options.namespace;
     this.path = options.path;
   }

@@ -24,7 +24,7 @@ export function snapshotContract(open: () => MemoryStore): void {
       await add("a", { content: "first words", tags: ["t"], vector });
       const before = (await store.get(scope, ["a"]))[0];
       const info = await store.saveSnapshot(scope, "monday", {});
-      assert.deepEqual({ ...info, bytes: 0 }, { ...info, name: "monday", memories: 1, bytes: 0 });
+      assert.deepEqual({ ...info, bytes: 0 }, { ...info, name: "monday", filter: {}, memories: 1, bytes: 0 });
       assert.ok(info.bytes > 0);
       await store.update(scope, "a", { tags: ["changed"] });
       await store.forget(scope, { ids: ["a"] });
@@ -49,6 +49,8 @@ export function snapshotContract(open: () => MemoryStore): void {
       await store.saveSnapshot(scope, "tagged", { tags: ["t"] });
       assert.deepEqual(await saved("all"), ["a", "b", "c"]);
       assert.deepEqual(await saved("tagged"), ["a", "c"]);
+      const filters = (await store.snapshots(scope)).map(({ filter }) => filter);
+      assert.deepEqual(filters, [{}, { tags: ["t"] }]);
     });
 
     test("pages follow each other without gap or repetition", async () => {

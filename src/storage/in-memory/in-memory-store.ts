@@ -581,7 +581,7 @@ class InMemoryStore implements MemoryStore {
     const items = this.#matching(space, filter)
       .filter((record) => !record.document)
       .map((record) => ({ memory: toMemory(space.name, record), vector: vectorOf(record) }));
-    const snapshot = { createdAt: this.#now(), items };
+    const snapshot = { createdAt: this.#now(), filter: structuredClone(filter), items };
     space.snapshots.set(name, snapshot);
     return snapshotInfo(name, snapshot);
   }
@@ -1001,16 +1001,13 @@ function stagingOf(space: Namespace, staged: StagedDocument): Staging {
   );
 }
 
-function snapshotInfo(
-  name: string,
-  { createdAt, items }: { readonly createdAt: number; readonly items: readonly SnapshotItem[] },
-): SnapshotInfo {
+function snapshotInfo(name: string, { createdAt, filter, items }: SavedSnapshot): SnapshotInfo {
   const bytes = items.reduce(
     (sum, { memory, vector }) =>
       sum + Buffer.byteLength(JSON.stringify(memory)) + 2 * (vector?.values.length ?? 0),
     0,
   );
-  return { name, createdAt, memories: items.length, bytes };
+  return { name, createdAt, filter, memories: items.length, bytes };
 }
 
 function eraseFromSnapshots(space: Namespace, ids: ReadonlySet<string>, filter: MemoryFilter): void {

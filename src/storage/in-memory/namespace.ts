@@ -47,11 +47,17 @@ export interface Namespace {
   readonly documents: Map<string, DocumentRecord>;
   readonly staged: Map<number, Staging>;
   readonly state: Map<string, string>;
-  readonly snapshots: Map<string, { readonly createdAt: number; items: SnapshotItem[] }>;
+  readonly snapshots: Map<string, SavedSnapshot>;
   journal: JournalRow[];
   lastJournalNumber: number;
   evicted: number;
   repeated: number;
+}
+
+export interface SavedSnapshot {
+  readonly createdAt: number;
+  readonly filter: MemoryFilter;
+  items: SnapshotItem[];
 }
 
 export interface Staging {

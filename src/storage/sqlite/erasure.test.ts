@@ -193,7 +193,9 @@ test("a save that a dead process left half done is invisible and swept by the ne
   const { store, path } = await openStore({ clock });
   await addMany(store, 3);
   const database = new DatabaseSync(path);
-  database.exec("insert into snapshot (namespace, name, state, created_at) values (1, 'half', 0, 0)");
+  database.exec(
+    "insert into snapshot (namespace, name, state, created_at, filter) values (1, 'half', 0, 0, '{}')",
+  );
   database.exec("insert into snapshot_item (snapshot, memory_id, memory) values (1, 'm0x', '{}')");
   assert.deepEqual(await store.snapshots(scope), []);
   await store.saveSnapshot(scope, "whole", { ids: [] });

@@ -128,7 +128,8 @@ export const migrations: readonly string[] = [
   -- Named snapshots. state: 0 being saved, 1 whole, 2 on its way out; what is not whole is removed by the next who saves.
   create table snapshot (
     id integer primary key, namespace integer not null, name text not null, state integer not null,
-    created_at integer not null, memories integer not null default 0, bytes integer not null default 0
+    created_at integer not null, filter text not null,
+    memories integer not null default 0, bytes integer not null default 0
   ) strict;
   create unique index snapshot_name on snapshot (namespace, name) where state = 1;
   create table snapshot_item (

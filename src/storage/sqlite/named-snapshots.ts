@@ -23,13 +23,16 @@ const saving = 0;
 const whole = 1;
 const leaving = 2;
 
-type InfoRow = readonly [name: string, createdAt: number, memories: number, bytes: number];
+type InfoRow = readonly [name: string, createdAt: number, filter: string, memories: number, bytes: number];
+
+const infoColumns = "name, created_at, filter, memories, bytes";
 
 /** Copies the rows that are still visible, then makes the copy the snapshot of that name in one step. */
 export async function saveSnapshot(
   context: StoreContext,
   scope: Scope,
   name: string,
+  filter: MemoryFilter,
   rows: readonly number[],
   options: WaitOptions & { readonly replace?: boolean | undefined },
 ): Promise<SnapshotInfo> {
@@ -39,11 +42,12 @@ export async function saveSnapshot(
     const { namespace } = new WriteStep(context, scope.namespace);
     assertRoom(context, namespace, name, options.replace === true);
     return db.get<[number]>(
-      "insert into snapshot (namespace, name, state, created_at) values (?, ?, ?, ?) returning id",
+      "insert into snapshot (namespace, name, state, created_at, filter) values (?, ?, ?, ?, ?) returning id",
       namespace,
       name,
       saving,
       context.now(),
+      JSON.stringify(filter),
     )![0];
   }, options);
   try {
@@ -62,7 +66,7 @@ export async function saveSnapshot(
         whole,
       );
       const row = db.get<InfoRow>(
-        "update snapshot set state = ? where id = ? returning name, created_at, memories, bytes",
+        `update snapshot set state = ? where id = ? returning ${infoColumns}`,
         whole,
         id,
       )!;
@@ -127,14 +131,14 @@ export function listSnapshots(context: StoreContext, scope: Scope): SnapshotInfo
   if (namespace === undefined) return [];
   return db
     .all<InfoRow>(
-      "select name, created_at, memories, bytes from snapshot where namespace = ? and state = 1 order by name",
+      `select ${infoColumns} from snapshot where namespace = ? and state = 1 order by name`,
       namespace,
     )
     .map(toInfo);
 }
 
-function toInfo([name, createdAt, memories, bytes]: InfoRow): SnapshotInfo {
-  return { name, createdAt, memories, bytes };
+function toInfo([name, createdAt, filter, memories, bytes]: InfoRow): SnapshotInfo {
+  return { name, createdAt, filter: JSON.parse(filter), memories, bytes };
 }
 
 export function readSnapshot(

@@ -526,6 +526,7 @@ class SqliteStore implements MemoryStore {
       this.#context,
       scope,
       name,
+      filter,
       matches.map(([row]) => row),
       call ?? {},
     );
