@@ -337,4 +337,29 @@ describe("bad input", () => {
       assert.equal(JSON.parse(doctor.stdout).problems[0].code, code, name);
     }
   });
+
+  test("a snapshot is saved, compared, loaded and deleted", async () => {
+    const own = ["--namespace", "snapshots"];
+    const id = (await strata(["store", "Ada prefers tea", ...own])).stdout.trim();
+    const none = await strata(["snapshot", "list", ...own]);
+    assert.equal(none.stdout, "");
+    assert.match(none.stderr, /strata snapshot save NAME/);
+    const saved = await strata(["snapshot", "save", "monday", ...own]);
+    assert.match(saved.stdout, /^Saved 1 memory, [\d.]+ k?B, as monday\n$/);
+    assert.equal((await strata(["snapshot", "save", "monday", ...own])).exitCode, 4);
+    await strata(["update", id, "--text", "Ada prefers coffee", ...own]);
+    const compared = await strata(["snapshot", "diff", "monday", ...own]);
+    assert.equal(compared.stdout, `~ ${id}  content\n0 added, 0 left, 1 changed, 0 unchanged\n`);
+    const dry = await strata(["snapshot", "load", "monday", "--dry-run", ...own]);
+    assert.match(dry.stdout, /Would bring back 0 memories, change 1; 0 unchanged/);
+    const loaded = await strata(["snapshot", "load", "monday", ...own]);
+    assert.match(loaded.stderr, /strata undo [0-9a-f-]{36}/);
+    assert.equal((await json(["get", id, ...own])).memory.content, "Ada prefers tea");
+    const { snapshots } = await json(["snapshot", "list", ...own]);
+    assert.deepEqual([snapshots[0].name, snapshots[0].memories], ["monday", 1]);
+    assert.match((await strata(["snapshot", "list", ...own])).stdout, /memories +size +saved +name\n +1 /);
+    assert.equal((await strata(["snapshot", "delete", "monday", ...own])).stdout, "Deleted monday\n");
+    assert.equal((await strata(["snapshot", "load", "monday", ...own])).exitCode, 3);
+    assert.equal((await strata(["snapshot", ...own])).exitCode, 2);
+  });
 });
