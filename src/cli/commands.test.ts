@@ -347,7 +347,7 @@ describe("bad input", () => {
     const saved = await strata(["snapshot", "save", "monday", ...own]);
     assert.match(saved.stdout, /^Saved 1 memory, [\d.]+ k?B, as monday\n$/);
     assert.equal((await strata(["snapshot", "save", "monday", ...own])).exitCode, 4);
-    await strata(["update", id, "--text", "Ada prefers coffee", ...own]);
+    await strata(["update", id, "--content", "Ada prefers coffee", ...own]);
     const compared = await strata(["snapshot", "diff", "monday", ...own]);
     assert.equal(compared.stdout, `~ ${id}  content\n0 added, 0 left, 1 changed, 0 unchanged\n`);
     const dry = await strata(["snapshot", "load", "monday", "--dry-run", ...own]);
