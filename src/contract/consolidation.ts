@@ -1,3 +1,4 @@
+import type { Memory, StoredVector } from "./memory.ts";
 import type { RelevanceKeys } from "./relevance.ts";
 import type { Tier } from "./tier.ts";
 
@@ -75,7 +76,20 @@ export interface MergeAction {
   readonly reason: string;
 }
 
-export type ConsolidationAction = MoveAction | MergeAction;
+/**
+ * A memory becomes again what it was: text, vector, tags, importance and all else it says. Done only if the one there has
+ * this version, or none is there where it is absent. One that is there keeps its tier, life and uses; one that left comes
+ * back into its tier and lives from now. Never chunks.
+ */
+export interface RestoreAction {
+  readonly kind: "restore";
+  readonly memory: Memory;
+  readonly vector: StoredVector | null;
+  readonly version: number | undefined;
+  readonly reason: string;
+}
+
+export type ConsolidationAction = MoveAction | MergeAction | RestoreAction;
 
 /**
  * done; changed: the entry left, moved or was updated since it was read; full: the tier has no room, and holds nothing

@@ -492,7 +492,7 @@ export interface CleanupResult {
   readonly journalRows: number;
 }
 
-export type JournalKind = "promote" | "demote" | "merge" | "evict" | "expire" | "forget" | "undo";
+export type JournalKind = "promote" | "demote" | "merge" | "evict" | "expire" | "forget" | "undo" | "restore";
 
 /** One move of one memory (or, when `document` is true, of one document). */
 export interface JournalEntry {

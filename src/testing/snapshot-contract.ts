@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { StrataError } from "../contract/errors.ts";
 import type { MemoryStore } from "../contract/memory-store.ts";
 import { snapshotBound } from "../contract/snapshot.ts";
-import { sampleChunks, sampleDocument, sampleEntry, sampleVector } from "./store-samples.ts";
+import { hashOf, sampleChunks, sampleDocument, sampleEntry, sampleVector } from "./store-samples.ts";
 
 const scope = { namespace: "contract" };
 const other = { namespace: "other" };
@@ -16,6 +16,25 @@ export function snapshotContract(open: () => MemoryStore): void {
     const saved = async (name: string) => {
       const { items } = await open().readSnapshot(scope, name, { limit: 1_000 });
       return items.map(({ memory }) => memory.id).sort();
+    };
+
+    /** Restores every item of a snapshot as it is against what is there. */
+    const restore = async (name: string) => {
+      const store = open();
+      const { items } = await store.readSnapshot(scope, name, { limit: 1_000 });
+      const current = await store.get(
+        scope,
+        items.map(({ memory }) => memory.id),
+      );
+      const actions = items.map(({ memory, vector }, at) => ({
+        kind: "restore" as const,
+        memory,
+        vector,
+        version: current[at]?.version,
+        reason: "again",
+      }));
+      const run = `load ${name}`;
+      return { run, ...(await store.apply(scope, run, actions)) };
     };
 
     test("a snapshot keeps what was there, whatever becomes of it", async () => {
@@ -121,6 +140,101 @@ export function snapshotContract(open: () => MemoryStore): void {
       assert.ok(one!.bytes < full.bytes);
       await store.forget(scope, { ids: ["b"] }, { erase: true });
       assert.deepEqual(await saved("one"), []);
+    });
+
+    test("a memory that changed becomes again what it was, and an undo takes that back", async () => {
+      const store = open();
+      await store.add(scope, [
+        sampleEntry("a", {
+          content: "first words",
+          tags: ["t"],
+          thread: "x",
+          idempotencyKey: "k",
+          importance: 0.9,
+        }),
+      ]);
+      await store.saveSnapshot(scope, "s", {});
+      await store.update(scope, "a", {
+        content: { text: "other words", hash: hashOf("other words"), vector: sampleVector(2) },
+        tags: [],
+        tier: "semantic",
+        pinned: true,
+      });
+      await store.touch(scope, [{ id: "a", count: 3, lastUsedAt: 0 }]);
+      const [changed] = await store.get(scope, ["a"]);
+      const result = await restore("s");
+      assert.deepEqual(result.outcomes, ["done"]);
+      const [memory] = await store.get(scope, ["a"]);
+      assert.deepEqual(
+        [memory?.content, memory?.tags, memory?.thread, memory?.importance, memory?.pinned],
+        ["first words", ["t"], "x", 0.9, false],
+      );
+      assert.deepEqual([memory?.tier, memory?.accessCount, memory?.version], ["semantic", 3, 3]);
+      assert.equal((await store.phraseRows(scope, ["first", "words"], 5)).length, 1);
+      assert.equal((await store.phraseRows(scope, ["other"], 5)).length, 0);
+      const again = await store.add(scope, [sampleEntry("new", { idempotencyKey: "k" })]);
+      assert.equal(again.memories[0]?.memory.id, "a");
+      const undo = await store.undo(scope, result.run);
+      assert.deepEqual([undo.undone, undo.skipped], [2, []]);
+      assert.deepEqual((await store.get(scope, ["a"]))[0], changed);
+      assert.equal((await store.phraseRows(scope, ["first"], 5)).length, 0);
+      await store.undo(scope, undo.run);
+      assert.equal((await store.get(scope, ["a"]))[0]?.content, "first words");
+    });
+
+    test("a memory that left comes back and lives from now, and an undo takes it away", async () => {
+      const store = open();
+      await add("a", { tier: "working", metadata: { deep: { list: [1] } } });
+      await store.saveSnapshot(scope, "s", {});
+      const before = (await store.get(scope, ["a"]))[0]!;
+      await store.forget(scope, { ids: ["a"] });
+      const result = await restore("s");
+      const [memory] = await store.get(scope, ["a"]);
+      const { updatedAt: _one, lastUsedAt: _two, expiresAt: _three, ...rest } = memory!;
+      const { updatedAt: _four, lastUsedAt: _five, expiresAt: _six, ...same } = before;
+      assert.deepEqual(rest, { ...same, version: 2 });
+      assert.equal(memory!.expiresAt, memory!.lastUsedAt + 900_000);
+      const stats = await store.stats(scope);
+      assert.deepEqual([stats.memories, stats.tiers.working.entries], [1, 1]);
+      assert.equal((await store.undo(scope, result.run)).undone, 1);
+      assert.deepEqual(await store.get(scope, ["a"]), [undefined]);
+    });
+
+    test("what changed since it was read stays, without a trace", async () => {
+      const store = open();
+      await add("a");
+      await store.saveSnapshot(scope, "s", {});
+      const { items } = await store.readSnapshot(scope, "s", { limit: 1 });
+      const { memory, vector } = items[0]!;
+      const action = { kind: "restore", memory, vector, reason: "again" } as const;
+      const outcomes = async (version: number | undefined) =>
+        (await store.apply(scope, "run", [{ ...action, version }])).outcomes;
+      assert.deepEqual(await outcomes(undefined), ["changed"]);
+      assert.deepEqual(await outcomes(2), ["changed"]);
+      await store.forget(scope, { ids: ["a"] });
+      assert.deepEqual(await outcomes(1), ["changed"]);
+      assert.deepEqual((await store.journal(scope, { limit: 5, run: "run" })).entries, []);
+    });
+
+    test("what comes back into a full tier takes the place of something less relevant, or stays away", async () => {
+      const store = open();
+      for (const [index, importance] of [0.9, 0.5, 0.6, 0.7, 0.8].entries()) {
+        if (index === 1) {
+          await store.saveSnapshot(scope, "s", {});
+          await store.forget(scope, { ids: ["m0"] });
+        }
+        await add(`m${index}`, { tier: "semantic", importance, thread: "one" });
+      }
+      const ids = async () =>
+        (await store.list(scope, {}, { limit: 10 })).memories.map(({ id }) => id).sort();
+      const result = await restore("s");
+      assert.deepEqual(
+        result.evicted.map(({ id }) => id),
+        ["m1"],
+      );
+      assert.deepEqual(await ids(), ["m0", "m2", "m3", "m4"]);
+      await store.undo(scope, result.run);
+      assert.deepEqual(await ids(), ["m1", "m2", "m3", "m4"]);
     });
 
     test("a damaged cursor and an aborted save are refused, and leave nothing", async () => {

@@ -38,12 +38,7 @@ import type {
 } from "../../contract/memory-store.ts";
 import { utcDay } from "../../contract/relevance.ts";
 import type { MemoryFilter, Scope } from "../../contract/scope.ts";
-import {
-  type SnapshotInfo,
-  type SnapshotItem,
-  type SnapshotPage,
-  snapshotBound,
-} from "../../contract/snapshot.ts";
+import { type SnapshotInfo, type SnapshotPage, snapshotBound } from "../../contract/snapshot.ts";
 import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
 import { defaultTierTable, isTier, type Tier, type TierTable, tiers } from "../../contract/tier.ts";
 import { assertCandidateQuery } from "../candidate-query.ts";
@@ -64,10 +59,12 @@ import {
   isVisible,
   makeRoom,
   type Namespace,
+  partitionOf,
   record,
   remember,
   remove,
   removeChunk,
+  type SavedSnapshot,
   type Staging,
   units,
 } from "./namespace.ts";
@@ -119,7 +116,6 @@ class InMemoryStore implements MemoryStore {
   readonly #now: () => number;
   readonly #namespaces = new Map<string, Namespace>();
   readonly #leases = new Map<string, { readonly holder: string; readonly until: number }>();
-  #lastNumber = 0;
   #closed = false;
 
   constructor(options: InMemoryStoreOptions) {
@@ -128,7 +124,9 @@ class InMemoryStore implements MemoryStore {
       throw new StrataError("INVALID_ARGUMENT", `Expected at least 1 partition; got ${partitions}.`);
     }
     this.#now = (options.clock ?? systemClock).now;
+    let lastNumber = 0;
     this.#context = {
+      nextNumber: () => ++lastNumber,
       now: this.#now,
       analyzer: options.analyzer,
       partitions,
@@ -340,7 +338,7 @@ class InMemoryStore implements MemoryStore {
     this.#sweep(space);
     const known = space.documents.get(document.uri);
     const isKnown = known !== undefined && known.life.expiresAt > this.#now();
-    const revision = ++this.#lastNumber;
+    const revision = this.#context.nextNumber();
     const documentId = isKnown ? known.id : uuidv7();
     space.staged.set(revision, { documentId, plan: document, chunks: [], touchedAt: this.#now() });
     return { documentId, namespace: space.name, revision };
@@ -349,7 +347,8 @@ class InMemoryStore implements MemoryStore {
   async addChunks(staged: StagedDocument, chunks: readonly NewChunk[], call?: StoreCall): Promise<void> {
     const staging = stagingOf(this.#begin(staged, call), staged);
     staging.touchedAt = this.#now();
-    for (const chunk of chunks) staging.chunks.push({ row: ++this.#lastNumber, chunk, at: this.#now() });
+    for (const chunk of chunks)
+      staging.chunks.push({ row: this.#context.nextNumber(), chunk, at: this.#now() });
   }
 
   async publishDocument(staged: StagedDocument, call?: StoreCall): Promise<PublishResult> {
@@ -715,13 +714,6 @@ class InMemoryStore implements MemoryStore {
     );
   }
 
-  /** Where an entry belongs: its thread or its document keeps it together with others, else its id spreads it. */
-  #partitionOf(name: string): number {
-    let hash = 0;
-    for (const character of name) hash = (hash * 31 + character.codePointAt(0)!) >>> 0;
-    return hash % this.#context.partitions;
-  }
-
   #insert(space: Namespace, entry: NewEntry): MemoryRecord {
     for (const named of [
       entry.idempotencyKey === undefined ? undefined : space.keys.get(entry.idempotencyKey),
@@ -733,10 +725,10 @@ class InMemoryStore implements MemoryStore {
     }
     const createdAt = entry.createdAt ?? this.#now();
     const lastUsedAt = entry.lastUsedAt ?? createdAt;
-    const at = this.#partitionOf(entry.thread ?? entry.id);
+    const at = partitionOf(this.#context, entry.thread ?? entry.id);
     const partition = space.partitions[at]!;
     const record: MemoryRecord = {
-      row: ++this.#lastNumber,
+      row: this.#context.nextNumber(),
       id: entry.id,
       life: {
         tier: entry.tier,
@@ -776,7 +768,7 @@ class InMemoryStore implements MemoryStore {
     former: DocumentRecord | undefined,
   ): DocumentRecord {
     const { plan } = staging;
-    const at = this.#partitionOf(plan.uri);
+    const at = partitionOf(this.#context, plan.uri);
     const partition = space.partitions[at]!;
     const now = this.#now();
     const document: DocumentRecord = {
@@ -856,7 +848,7 @@ class InMemoryStore implements MemoryStore {
     record.updatedAt = this.#now();
     if (patch.thread === undefined) return;
     record.thread = patch.thread ?? undefined;
-    const at = this.#partitionOf(record.thread ?? record.id);
+    const at = partitionOf(this.#context, record.thread ?? record.id);
     if (at === record.partition) return;
     const former = space.partitions[record.partition]!;
     former.units.delete(record);

@@ -17,17 +17,16 @@ import { mergedFields } from "../merge-memories.ts";
 import { assertDirection } from "../move-direction.ts";
 import {
   type Context,
-  evict,
-  expire,
   expiryOf,
+  findRoom,
   isVisible,
   type Namespace,
   record,
   remove,
   units,
 } from "./namespace.ts";
-import { countedUnits, leastRelevant, relevanceOf, shareOf } from "./partition.ts";
 import { isDocument, type Life, type MemoryRecord, numberOf, toMemory, type Unit } from "./records.ts";
+import { restoreAs } from "./restore-memory.ts";
 
 /** A page of candidates, by a scan of everything. */
 export function candidatesOf(context: Context, space: Namespace, query: CandidateQuery): CandidatePage {
@@ -82,14 +81,15 @@ export function applyActions(
   run: string,
   actions: readonly ConsolidationAction[],
 ): ApplyResult {
-  for (const action of actions) if (action.kind !== "merge") assertDirection(action);
+  for (const action of actions)
+    if (action.kind === "promote" || action.kind === "demote") assertDirection(action);
   const evicted: Evicted[] = [];
   const moved = new Set<number>();
-  const outcomes = actions.map((action) =>
-    action.kind === "merge"
-      ? merge(context, space, run, action)
-      : move(context, space, run, action, evicted, moved),
-  );
+  const outcomes = actions.map((action) => {
+    if (action.kind === "merge") return merge(context, space, run, action);
+    if (action.kind === "restore") return restoreAs(context, space, run, action, evicted);
+    return move(context, space, run, action, evicted, moved);
+  });
   for (const partition of moved) space.partitions[partition]!.seq++;
   return { outcomes, evicted };
 }
@@ -129,33 +129,6 @@ export function findUnit(
 export function expiryAfterMove(context: Context, life: Readonly<Life>, to: Tier): number {
   const anew = expiryOf(context, { tier: to, pinned: life.pinned }, Math.max(context.now(), life.lastUsedAt));
   return tiers.indexOf(to) > tiers.indexOf(life.tier) ? Math.max(anew, life.expiresAt) : anew;
-}
-
-/** Makes room for a unit in a full tier if the tier holds something expired, or less relevant. */
-function findRoom(
-  context: Context,
-  space: Namespace,
-  run: string,
-  unit: Unit,
-  tier: Tier,
-  evicted: Evicted[],
-): boolean {
-  const { now, decayRate } = context;
-  const capacity = shareOf(context.tiers[tier].capacity, context.partitions);
-  const partition = space.partitions[unit.partition]!;
-  while (capacity > 0 && !unit.life.pinned) {
-    const counted = countedUnits(partition, tier);
-    if (counted.length < capacity) return true;
-    const spent = counted.find((one) => !isVisible(context, one));
-    if (spent) {
-      expire(context, space, spent);
-      continue;
-    }
-    const least = leastRelevant(counted, now(), decayRate)!;
-    if (relevanceOf(least, now(), decayRate) >= relevanceOf(unit, now(), decayRate)) return false;
-    evicted.push(evict(context, space, least, run));
-  }
-  return true;
 }
 
 function merge(

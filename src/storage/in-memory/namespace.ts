@@ -6,6 +6,7 @@ import type {
   NewChunk,
   NewDocument,
 } from "../../contract/memory-store.ts";
+import type { MemoryFilter } from "../../contract/scope.ts";
 import type { SnapshotItem } from "../../contract/snapshot.ts";
 import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
 import type { Tier, TierTable } from "../../contract/tier.ts";
@@ -36,6 +37,8 @@ export interface Context {
   readonly decayRate: number;
   readonly feedReach: number;
   readonly forgetRetentionMs: number;
+  /** The next number of a memory, a document or a revision. */
+  readonly nextNumber: () => number;
 }
 
 export interface Namespace {
@@ -106,6 +109,13 @@ export function createNamespace(name: string, partitions: number): Namespace {
   };
 }
 
+/** Where an entry belongs: its thread or its document keeps it together with others, else its id spreads it. */
+export function partitionOf(context: Context, name: string): number {
+  let hash = 0;
+  for (const character of name) hash = (hash * 31 + character.codePointAt(0)!) >>> 0;
+  return hash % context.partitions;
+}
+
 export function* units(space: Namespace): Iterable<Unit> {
   for (const partition of space.partitions) yield* partition.units;
 }
@@ -124,6 +134,33 @@ export function expiryOf(context: Context, life: Pick<Life, "tier" | "pinned">, 
 export function makeRoom(context: Context, space: Namespace, unit: Unit, kept: ReadonlySet<Unit>): Evicted[] {
   if (unit.life.pinned) return [];
   return shrink(context, space, space.partitions[unit.partition]!, unit.life.tier, kept);
+}
+
+/** Makes room for a unit in a full tier if the tier holds something expired, or less relevant. */
+export function findRoom(
+  context: Context,
+  space: Namespace,
+  run: string,
+  unit: Unit,
+  tier: Tier,
+  evicted: Evicted[],
+): boolean {
+  const { now, decayRate } = context;
+  const capacity = shareOf(context.tiers[tier].capacity, context.partitions);
+  const partition = space.partitions[unit.partition]!;
+  while (capacity > 0 && !unit.life.pinned) {
+    const counted = countedUnits(partition, tier);
+    if (counted.length < capacity) return true;
+    const spent = counted.find((one) => !isVisible(context, one));
+    if (spent) {
+      expire(context, space, spent);
+      continue;
+    }
+    const least = leastRelevant(counted, now(), decayRate)!;
+    if (relevanceOf(least, now(), decayRate) >= relevanceOf(unit, now(), decayRate)) return false;
+    evicted.push(evict(context, space, least, run));
+  }
+  return true;
 }
 
 /** Evicts from one tier of one partition what no longer fits, the kept ones only when nothing else is left. */

@@ -20,6 +20,7 @@ import {
   shrink,
 } from "./namespace.ts";
 import { type DocumentRecord, isDocument, type Life, type MemoryRecord, type Unit } from "./records.ts";
+import { renewExpiry, restoreMemory, visible } from "./restore-memory.ts";
 
 /** Takes back a run, latest row first. @throws NOT_FOUND */
 export function undoRun(context: Context, space: Namespace, run: string): UndoResult {
@@ -159,28 +160,6 @@ function takeAway(
   return unit;
 }
 
-function visible(context: Context, memory: MemoryRecord | undefined): MemoryRecord | undefined {
-  return memory && isVisible(context, memory) ? memory : undefined;
-}
-
-/** Puts back a memory that left, as it was. */
-function restoreMemory(context: Context, space: Namespace, memory: MemoryRecord): Unit | UndoReason {
-  const other = space.ids.get(memory.id);
-  if (visible(context, other)) return undoReasons.idTaken;
-  if (other && !other.document) expire(context, space, other);
-  const { idempotencyKey: key } = memory;
-  const holder = key === undefined ? undefined : space.keys.get(key);
-  if (holder && !isVisible(context, holder)) expire(context, space, holder);
-  if (visible(context, holder)) memory.idempotencyKey = undefined;
-  renewExpiry(context, memory);
-  const partition = space.partitions[memory.partition]!;
-  memory.seq = ++partition.seq;
-  partition.units.add(memory);
-  remember(space, memory);
-  if (memory.idempotencyKey !== undefined) space.keys.set(memory.idempotencyKey, memory);
-  return memory;
-}
-
 /** Puts a chunk back into its document, if that is still the one it was taken from. */
 function restoreChunk(context: Context, space: Namespace, chunk: MemoryRecord): Unit | UndoReason {
   const document = chunk.document!;
@@ -211,11 +190,6 @@ function restoreDocument(context: Context, space: Namespace, document: DocumentR
   partition.units.add(document);
   space.documents.set(document.uri, document);
   return document;
-}
-
-/** An expiry that has passed starts anew. */
-function renewExpiry(context: Context, unit: Unit): void {
-  if (!isVisible(context, unit)) unit.life.expiresAt = expiryOf(context, unit.life, context.now());
 }
 
 /** The memory that took another in, if it is as that left it. */

@@ -4,9 +4,10 @@ import type {
   ConsolidationAction,
   MergeAction,
   MoveAction,
+  RestoreAction,
 } from "../../contract/consolidation.ts";
 import type { Evicted } from "../../contract/memory-store.ts";
-import { relevance } from "../../contract/relevance.ts";
+import { relevance, relevanceKeys } from "../../contract/relevance.ts";
 import { tiers } from "../../contract/tier.ts";
 import type { KeptState } from "../kept-state.ts";
 import { mergedFields } from "../merge-memories.ts";
@@ -15,9 +16,10 @@ import { evict, expireSome, leastRelevant, unprotected } from "./capacity.ts";
 import { expiryAfterMove, findMovable, type MovableEntry, moveBefore, moveEntry } from "./entry-moves.ts";
 import { expiryOf } from "./entry-rows.ts";
 import { keptState, writeKeptState } from "./kept-memory.ts";
-import { type MemoryRow, readByIds, toMemory } from "./memory-rows.ts";
+import { type MemoryRow, readByIds, toMemory, vectorCell } from "./memory-rows.ts";
 import { removeMemory } from "./removal.ts";
-import { tierCode, type WriteStep } from "./write-step.ts";
+import { type CameBack, restoreMemory } from "./restoration.ts";
+import { never, tierCode, type WriteStep } from "./write-step.ts";
 
 /** Performs what was planned, as far as nothing changed since. */
 export function applyActions(
@@ -26,9 +28,11 @@ export function applyActions(
   actions: readonly ConsolidationAction[],
 ): ApplyResult {
   const evicted: Evicted[] = [];
-  const outcomes = actions.map((action) =>
-    action.kind === "merge" ? merge(step, run, action) : move(step, run, action, evicted),
-  );
+  const outcomes = actions.map((action) => {
+    if (action.kind === "merge") return merge(step, run, action);
+    if (action.kind === "restore") return restore(step, run, action, evicted);
+    return move(step, run, action, evicted);
+  });
   return { outcomes, evicted };
 }
 
@@ -57,7 +61,7 @@ function move(step: WriteStep, run: string, action: MoveAction, evicted: Evicted
 function makeRoom(
   step: WriteStep,
   run: string,
-  moved: MovableEntry,
+  moved: Pick<MovableEntry, "b" | "k" | "pinned">,
   tier: number,
   evicted: Evicted[],
 ): boolean {
@@ -106,4 +110,56 @@ function mergeable(
   const row = readByIds(step.db, step.namespace, [id], step.now)[0];
   const isOwn = row !== undefined && row[14] === null && row[23] === 0;
   return isOwn && row[12] === version ? row : undefined;
+}
+
+/**
+ * The memory that is there leaves, and one that says what it said before takes its place: two rows of the journal, so that
+ * an undo takes the one away and brings the other back.
+ */
+function restore(
+  step: WriteStep,
+  run: string,
+  { memory, vector, version, reason }: RestoreAction,
+  evicted: Evicted[],
+): ActionOutcome {
+  const row = readByIds(step.db, step.namespace, [memory.id], step.now)[0];
+  if (row?.[12] !== version || (row && row[14] !== null)) return "changed";
+  const current = row && toMemory(step.name, row);
+  const { tier, accessCount, lastUsedAt } = current ?? { ...memory, lastUsedAt: step.now };
+  const code = tierCode(tier);
+  const life = { importance: memory.importance, accessCount, lastUsedAt };
+  const keys = relevanceKeys(life, step.context.decayRate);
+  const key = row && keyOf(step, row[0]);
+  if (row) removeMemory(step, row[0], { run, kind: "restore", reason, undoable: true });
+  else if (!makeRoom(step, run, { ...keys, pinned: memory.pinned }, code, evicted)) return "full";
+  const next = (current?.version ?? memory.version) + 1;
+  // An expiry that has passed begins anew; a pin decides it too.
+  const expiresAt = current && current.pinned === memory.pinned ? (current.expiresAt ?? never) : 0;
+  const { model: _, ...said } = memory;
+  const left = {
+    ...said,
+    ...life,
+    ...(key === undefined ? {} : { idempotencyKey: key }),
+    tier,
+    expiresAt,
+    version: next,
+    updatedAt: step.now,
+  };
+  restoreMemory(step, vector ? { ...left, model: vector.model } : left, vector && vectorCell(vector));
+  step.journal({
+    run,
+    kind: "restore",
+    id: memory.id,
+    document: false,
+    from: code,
+    to: code,
+    reason,
+    before: JSON.stringify({ version: next } satisfies CameBack),
+  });
+  return "done";
+}
+
+function keyOf(step: WriteStep, row: number): string | undefined {
+  const [key] = step.db.get<[string | null]>("select idempotency_key from memory where row = ?", row)!;
+  return key ?? undefined;
 }

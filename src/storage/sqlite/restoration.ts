@@ -1,3 +1,4 @@
+import type { KeptChange } from "../kept-state.ts";
 import { type UndoReason, undoReasons } from "../undo-reasons.ts";
 import { find } from "./add-memories.ts";
 import { expired } from "./capacity.ts";
@@ -14,6 +15,12 @@ import { never, tierCode, type WriteStep } from "./write-step.ts";
 export interface Restored {
   readonly entry: number;
   readonly tier: number;
+}
+
+/** What a journal row keeps of a memory or document that came back. */
+export interface CameBack {
+  readonly version: number;
+  readonly kept?: KeptChange<number>;
 }
 
 /** Puts back a memory that left, as it was; an expiry that has passed starts anew. */

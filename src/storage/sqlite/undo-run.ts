@@ -12,7 +12,7 @@ import { keptState, writeKeptState } from "./kept-memory.ts";
 import { type MemoryRow, readByIds } from "./memory-rows.ts";
 import { RelevanceWalk } from "./relevance-ranges.ts";
 import { type LeftMemory, removeDocument, removeMemory } from "./removal.ts";
-import { type Restored, restoreChunk, restoreDocument, restoreMemory } from "./restoration.ts";
+import { type CameBack, type Restored, restoreChunk, restoreDocument, restoreMemory } from "./restoration.ts";
 import { journalKinds, type StoreContext, trimJournal, WriteStep } from "./write-step.ts";
 
 /** Journal rows taken back, and entries evicted afterwards, in one transaction. */
@@ -32,12 +32,6 @@ type JournalCells = readonly [
   before: string | null,
   vector: Uint8Array | null,
 ];
-
-/** What a journal row keeps of a memory or document that came back. */
-interface CameBack {
-  readonly version: number;
-  readonly kept?: KeptChange<number>;
-}
 
 /** Takes back a run, latest row first. @throws NOT_FOUND */
 export async function undoRun(

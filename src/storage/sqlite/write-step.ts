@@ -36,6 +36,7 @@ export const journalKinds: readonly JournalKind[] = [
   "expire",
   "forget",
   "undo",
+  "restore",
 ];
 
 /** Number of a tier in the tables. @throws UNKNOWN_TIER */
