@@ -138,7 +138,8 @@ export function snapshotContract(open: () => MemoryStore): void {
       const [one, two] = await store.snapshots(scope);
       assert.deepEqual([one!.memories, two!.memories, two!.bytes], [1, 0, 0]);
       assert.ok(one!.bytes < full.bytes);
-      await store.forget(scope, { ids: ["b"] }, { erase: true });
+      await store.update(scope, "b", { tags: ["now"] });
+      await store.forget(scope, { tags: ["now"] }, { erase: true });
       assert.deepEqual(await saved("one"), []);
     });
 
