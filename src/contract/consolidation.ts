@@ -89,7 +89,11 @@ export interface RestoreAction {
   readonly reason: string;
 }
 
-export type ConsolidationAction = MoveAction | MergeAction | RestoreAction;
+/** What a pass does. */
+export type ConsolidationAction = MoveAction | MergeAction;
+
+/** What a store performs, journals and takes back. */
+export type StoreAction = ConsolidationAction | RestoreAction;
 
 /**
  * done; changed: the entry left, moved or was updated since it was read; full: the tier has no room, and holds nothing

@@ -2,8 +2,8 @@ import type {
   ApplyResult,
   CandidatePage,
   CandidateQuery,
-  ConsolidationAction,
   Evicted,
+  StoreAction,
   UndoResult,
 } from "./consolidation.ts";
 import type { ChunkSource, Memory, Metadata, StoredDocument, StoredVector } from "./memory.ts";
@@ -219,12 +219,7 @@ export interface MemoryStore {
    * what undo needs. A move into a full tier takes the place of its least relevant entry, if that is less relevant.
    * @throws INVALID_ARGUMENT A promotion down or a demotion up.
    */
-  apply(
-    scope: Scope,
-    run: string,
-    actions: readonly ConsolidationAction[],
-    call?: StoreCall,
-  ): Promise<ApplyResult>;
+  apply(scope: Scope, run: string, actions: readonly StoreAction[], call?: StoreCall): Promise<ApplyResult>;
 
   /**
    * Takes back what the journal holds of a run (moves, merges, evictions, forgetting, another undo), latest first, in

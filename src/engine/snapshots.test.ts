@@ -75,6 +75,7 @@ suite("snapshots of a memory", () => {
         .sort(),
       [
         ["restore", tea.id],
+        ["restore", tea.id],
         ["restore", trip.id],
       ].sort(),
     );

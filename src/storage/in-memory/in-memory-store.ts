@@ -4,7 +4,7 @@ import type {
   ApplyResult,
   CandidatePage,
   CandidateQuery,
-  ConsolidationAction,
+  StoreAction,
   UndoResult,
 } from "../../contract/consolidation.ts";
 import { StrataError } from "../../contract/errors.ts";
@@ -619,7 +619,7 @@ class InMemoryStore implements MemoryStore {
   async apply(
     scope: Scope,
     run: string,
-    actions: readonly ConsolidationAction[],
+    actions: readonly StoreAction[],
     call?: StoreCall,
   ): Promise<ApplyResult> {
     return applyActions(this.#context, this.#begin(scope, call), run, actions);

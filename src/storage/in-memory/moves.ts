@@ -4,9 +4,9 @@ import type {
   Candidate,
   CandidatePage,
   CandidateQuery,
-  ConsolidationAction,
   MergeAction,
   MoveAction,
+  StoreAction,
 } from "../../contract/consolidation.ts";
 import type { Evicted } from "../../contract/memory-store.ts";
 import { isAtLeast, relevance, relevanceKeys, relevanceOffset } from "../../contract/relevance.ts";
@@ -79,7 +79,7 @@ export function applyActions(
   context: Context,
   space: Namespace,
   run: string,
-  actions: readonly ConsolidationAction[],
+  actions: readonly StoreAction[],
 ): ApplyResult {
   for (const action of actions)
     if (action.kind === "promote" || action.kind === "demote") assertDirection(action);

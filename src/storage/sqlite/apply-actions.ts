@@ -1,10 +1,10 @@
 import type {
   ActionOutcome,
   ApplyResult,
-  ConsolidationAction,
   MergeAction,
   MoveAction,
   RestoreAction,
+  StoreAction,
 } from "../../contract/consolidation.ts";
 import type { Evicted } from "../../contract/memory-store.ts";
 import { relevance, relevanceKeys } from "../../contract/relevance.ts";
@@ -22,11 +22,7 @@ import { type CameBack, restoreMemory } from "./restoration.ts";
 import { never, tierCode, type WriteStep } from "./write-step.ts";
 
 /** Performs what was planned, as far as nothing changed since. */
-export function applyActions(
-  step: WriteStep,
-  run: string,
-  actions: readonly ConsolidationAction[],
-): ApplyResult {
+export function applyActions(step: WriteStep, run: string, actions: readonly StoreAction[]): ApplyResult {
   const evicted: Evicted[] = [];
   const outcomes = actions.map((action) => {
     if (action.kind === "merge") return merge(step, run, action);

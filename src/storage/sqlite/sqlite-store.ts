@@ -6,7 +6,7 @@ import type {
   ApplyResult,
   CandidatePage,
   CandidateQuery,
-  ConsolidationAction,
+  StoreAction,
   UndoResult,
 } from "../../contract/consolidation.ts";
 import { StrataError } from "../../contract/errors.ts";
@@ -561,7 +561,7 @@ class SqliteStore implements MemoryStore {
   async apply(
     scope: Scope,
     run: string,
-    actions: readonly ConsolidationAction[],
+    actions: readonly StoreAction[],
     call?: StoreCall,
   ): Promise<ApplyResult> {
     if (actions.length === 0) return { outcomes: [], evicted: [] };
