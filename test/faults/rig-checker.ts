@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { contextText, contextTurns, vectorText } from "../../src/contract/index-text.ts";
 import type { TextAnalyzer } from "../../src/contract/text-analyzer.ts";
+import { tiers } from "../../src/contract/tier.ts";
 import { checkConsistency } from "../../src/storage/sqlite/check-consistency.ts";
 import { journalKinds } from "../../src/storage/sqlite/write-step.ts";
 import type { DocumentState, Ledger, OwnState } from "./rig-ledger.ts";
@@ -305,13 +306,15 @@ function checkJournal(database: DatabaseSync, ledger: Ledger, findings: Findings
          join namespace n on n.id = j.namespace order by j.id`,
     )
     .all();
-  const tiers = database.prepare(
+  const places = database.prepare(
     `select n.name, m.id, 0 as document, e.tier from memory m join entry e on e.id = m.entry
        join namespace n on n.id = m.namespace where m.chunk is null
      union all select n.name, d.id, 1, e.tier from document d join entry e on e.id = d.entry
        join namespace n on n.id = d.namespace`,
   );
-  const last = new Map<string, unknown>();
+  const last = new Map<string, unknown>(
+    [...ledger.own].flatMap(([name, { tier }]) => (tier ? [[`${name}/0`, tiers.indexOf(tier)]] : [])),
+  );
   const moves = new Map<string, number>();
   for (const row of rows) {
     const name = `${row["name"]}/${row["memory_id"]}/${row["document"]}`;
@@ -323,7 +326,7 @@ function checkJournal(database: DatabaseSync, ledger: Ledger, findings: Findings
     if (row["to_tier"] !== null)
       moves.set(String(row["memory_id"]), (moves.get(String(row["memory_id"])) ?? 0) + 1);
   }
-  for (const row of tiers.all()) {
+  for (const row of places.all()) {
     const to = last.get(`${row["name"]}/${row["id"]}/${row["document"]}`);
     if (to === null && row["document"] === 0)
       findings.halfMoves.push(`${row["name"]}/${row["id"]} left by the journal, and is there`);

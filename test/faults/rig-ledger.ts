@@ -1,3 +1,4 @@
+import type { Tier } from "../../src/contract/tier.ts";
 import type { Line, OwnedMemory, Write } from "./rig-lines.ts";
 
 /** A memory of one owner as its acknowledged writes leave it, and the write that may or may not have been done. */
@@ -7,8 +8,10 @@ export interface OwnState {
   readonly owner: string;
   /** Undefined: acknowledged as forgotten, or never acknowledged as stored. */
   revision: number | undefined;
-  /** A move is acknowledged with its tier; undefined before the first. */
+  /** Acknowledged moves. */
   moves: number;
+  /** Where it was stored. */
+  tier: Tier | undefined;
   pending: Write | undefined;
   erased: boolean;
 }
@@ -66,7 +69,16 @@ export class Ledger {
     let state = this.own.get(name);
     if (!state) {
       const { id, namespace, owner = "" } = write;
-      state = { id, namespace, owner, revision: undefined, moves: 0, pending: undefined, erased: false };
+      state = {
+        id,
+        namespace,
+        owner,
+        revision: undefined,
+        moves: 0,
+        tier: undefined,
+        pending: undefined,
+        erased: false,
+      };
       this.own.set(name, state);
     }
     return state;
@@ -117,10 +129,13 @@ export class ProcessLedger {
       case "forget":
       case "restore":
         ledger.ownState(write).pending = write;
+        if (write.kind === "store") ledger.ownState(write).tier = write.tier;
         this.#held.delete(`${write.namespace}/${write.id}`);
         break;
       case "store-many":
-        for (const id of write.ids) ledger.ownState({ ...write, id }).pending = write;
+        for (const id of write.ids) {
+          Object.assign(ledger.ownState({ ...write, id }), { pending: write, tier: "long_term" });
+        }
         break;
       case "count":
         this.#count(write.id, write.owner).pending++;

@@ -142,6 +142,7 @@ class RigFile implements AsyncDisposable {
     for (const time of times) {
       await sleep(Math.max(0, began + time - performance.now()));
       const at = Math.floor(this.#random() * processes);
+      await this.#meet(at);
       await this.#kill(at);
       await this.#spawn(at);
     }
@@ -234,6 +235,17 @@ class RigFile implements AsyncDisposable {
   #start(slot: Slot, ready: Promise<unknown>, owned: readonly OwnedMemory[]): void {
     slot.ledger.adopt(owned);
     void ready.then(() => send(slot, { command: "start", owned }));
+  }
+
+  /** Waits for the moment of a kill: any, just after a write began, or just after one was acknowledged. */
+  async #meet(at: number): Promise<void> {
+    const slot = this.#slots[at]!;
+    const moment = this.#random();
+    const delayMs = this.#random() * (moment < 2 / 3 ? 4 : 0.5);
+    if (moment < 1 / 3) return;
+    const line = moment < 2 / 3 ? slot.next("begin") : slot.next("done");
+    await Promise.race([line, sleep(500)]);
+    for (const until = performance.now() + delayMs; performance.now() < until; );
   }
 
   async #kill(at: number, counts = true): Promise<void> {
