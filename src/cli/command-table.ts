@@ -134,6 +134,18 @@ export const commandTable: readonly CommandRow[] = [
     load: () => import("./commands/import.ts"),
   },
   {
+    name: "backup",
+    group: tend,
+    summary: "write the whole memory to one file while it is in use",
+    load: () => import("./commands/backup.ts"),
+  },
+  {
+    name: "restore",
+    group: tend,
+    summary: "put a backup in the memory's place",
+    load: () => import("./commands/restore.ts"),
+  },
+  {
     name: "init",
     group: setUp,
     summary: "make a .strata folder here, for a memory of this project",

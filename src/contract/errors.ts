@@ -34,6 +34,7 @@ export type ErrorCode =
   | "CHUNK_IMMUTABLE"
   | "DATABASE_BUSY"
   | "DATABASE_NOT_FOUND"
+  | "DATABASE_EXISTS"
   | "DATABASE_IS_DIRECTORY"
   | "NOT_A_DATABASE"
   | "DATABASE_NEWER"
@@ -90,6 +91,7 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorKind>> = {
 
   DATABASE_BUSY: kind(5, 503, "Another process held the database for longer than the deadline.", true),
   DATABASE_NOT_FOUND: kind(5, 404, "The database file does not exist and was not to be created."),
+  DATABASE_EXISTS: kind(5, 409, "A file stands at the path already and was not to be replaced."),
   DATABASE_IS_DIRECTORY: kind(5, 400, "The database path is a folder."),
   NOT_A_DATABASE: kind(5, 400, "The file is not a Strata database."),
   DATABASE_NEWER: kind(5, 409, "The database was written by a newer Strata."),

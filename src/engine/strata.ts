@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { QueryOptimizer } from "../caching/query-optimizer.ts";
 import { StrataError } from "../contract/errors.ts";
 import { vectorText } from "../contract/index-text.ts";
@@ -56,6 +57,8 @@ import {
 } from "./store-options.ts";
 import { updateMemory } from "./update-memory.ts";
 import type {
+  BackupOptions,
+  BackupReport,
   CallOptions,
   ForgetOptions,
   JournalOptions,
@@ -402,6 +405,24 @@ export class Strata {
         names.map((name) => this.#scope(name)),
         { ...checked, signal: AbortSignal.any(signals) },
       );
+    });
+  }
+
+  /**
+   * Writes the whole memory, all its namespaces, to one file while it is in use: one unchanging state of it, verified
+   * before the file takes its name. The event loop stays free; other processes write meanwhile. What is erased later
+   * stays in a backup made before.
+   * @throws DATABASE_EXISTS, DATABASE_CORRUPT, DISK_FULL, DATABASE_READ_ONLY
+   */
+  backup(path: string, options?: BackupOptions): Promise<BackupReport> {
+    return this.#run("backup", async () => {
+      const checked = checkOptions(options, ["signal", "onProgress", "overwrite"], "backup");
+      const overwrite = checked.overwrite !== undefined && checkFlag(checked.overwrite, "overwrite");
+      const target = resolve(checkName(path, "path"));
+      await this.#parts.uses.flush();
+      const { backupDatabase } = await import("../storage/sqlite/backup-database.ts");
+      const report = await backupDatabase(this.path, target, { ...checked, overwrite });
+      return { path: target, ...report };
     });
   }
 

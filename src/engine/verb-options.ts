@@ -1,5 +1,6 @@
 import type { Memory } from "../contract/memory.ts";
 import type { Evicted } from "../contract/memory-store.ts";
+import type { DatabaseReport } from "../storage/sqlite/verify-database.ts";
 import type { FilterOptions } from "./filter-options.ts";
 
 /** Options that every verb takes. */
@@ -53,4 +54,19 @@ export interface PageOptions extends CallOptions {
 export interface JournalOptions extends PageOptions {
   /** Only what happened to this memory. */
   readonly memoryId?: string | undefined;
+}
+
+export interface BackupOptions {
+  /** Ends the backup and leaves no file. */
+  readonly signal?: AbortSignal | undefined;
+  /** Take the place of a former backup. Default false. */
+  readonly overwrite?: boolean | undefined;
+  /** Called as pages are copied; `done` and `total` count pages. */
+  readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
+}
+
+/** What a backup holds, as it was found when it was read again. */
+export interface BackupReport extends DatabaseReport {
+  /** Where the file is. */
+  readonly path: string;
 }
