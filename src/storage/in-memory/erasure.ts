@@ -4,10 +4,16 @@ import { withoutOrigin } from "../merge-memories.ts";
 import type { Context, JournalRow, Namespace } from "./namespace.ts";
 import { isDocument, toDocument, toMemory } from "./records.ts";
 
-/** Takes out of the journal what it keeps of memories that match. */
-export function eraseFromJournal(context: Context, space: Namespace, filter: MemoryFilter): void {
+/** Takes out of the journal what it keeps of memories of these ids, and of those that match as it keeps them. */
+export function eraseFromJournal(
+  context: Context,
+  space: Namespace,
+  ids: ReadonlySet<string>,
+  filter: MemoryFilter,
+): void {
   for (const row of space.journal) {
-    if (!matches(space, row, filter)) continue;
+    const isLeft = row.kept?.what === "left" || row.kept?.what === "chunk";
+    if (!(isLeft && ids.has(row.entry.id)) && !matches(space, row, filter)) continue;
     row.kept = undefined;
     eraseMerged(space, [row.entry.id]);
     const keeper = space.ids.get(row.entry.into ?? "");

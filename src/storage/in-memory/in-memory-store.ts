@@ -207,11 +207,10 @@ class InMemoryStore implements MemoryStore {
     const departure = { run, kind: "forget", reason: "forgotten on request", isErased } as const;
     const records = new Set(this.#matching(space, filter));
     if (isErased) {
-      eraseMerged(
-        space,
-        [...records].map((record) => record.id),
-      );
-      eraseFromJournal(this.#context, space, filter);
+      const ids = new Set([...records].map(({ id }) => id));
+      eraseMerged(space, [...ids]);
+      eraseFromJournal(this.#context, space, ids, filter);
+      eraseFromSnapshots(space, ids, filter);
     }
     for (const record of records) {
       const { document } = record;
@@ -220,7 +219,6 @@ class InMemoryStore implements MemoryStore {
       if (document && !isWhole) removeChunk(this.#context, space, record, departure);
       else remove(this.#context, space, unitOf(record), departure);
     }
-    if (call?.erase) eraseFromSnapshots(space, new Set([...records].map(({ id }) => id)), filter);
     const forgotten = records.size;
     return forgotten === 0 || isErased ? { forgotten } : { forgotten, run };
   }

@@ -210,3 +210,21 @@ test("a save that a dead process left half done is invisible and swept by the ne
   database.close();
   await store.close();
 });
+
+test("what a memory said before it was restored is erased with it, whatever it is found by", async () => {
+  const { store, holds } = await openStore();
+  await addMany(store, 4);
+  await store.saveSnapshot(scope, "before", { ids: ["m1x"] });
+  const { memory, vector } = (await store.readSnapshot(scope, "before", { limit: 1 })).items[0]!;
+  const other = marked("other");
+  await store.update(scope, "m1x", {
+    content: { text: other.content, hash: other.contentHash, vector: other.vector },
+    tags: [],
+  });
+  await store.apply(scope, "load", [{ kind: "restore", memory, vector, version: 2, reason: "again" }]);
+  assert.ok(holds("Zyzzyvaother"), "the journal holds it");
+  await store.forget(scope, { tags: ["tagm1x"] }, { erase: true });
+  assertGone(holds, "m1x");
+  assertGone(holds, "other");
+  await store.close();
+});

@@ -65,13 +65,14 @@ type LeftRow = readonly [
 ];
 
 /**
- * Takes out of the journal what it keeps of memories that match, so that erasing what was already forgotten, evicted or
- * merged erases it too. A row's text is wiped, the fact that it moved stays.
+ * Takes out of the journal what it keeps of memories of these ids, and of those that match as it keeps them, so that
+ * erasing what was already forgotten, evicted, merged or changed back erases it too. A row's text is wiped, the fact that it moved stays.
  */
 export async function eraseFromJournal(
   context: StoreContext,
   name: string,
   namespace: number,
+  ids: ReadonlySet<string>,
   filter: MemoryFilter,
   options?: WaitOptions,
 ): Promise<void> {
@@ -87,7 +88,7 @@ export async function eraseFromJournal(
         after,
       );
       const step = new WriteStep(context, name);
-      for (const row of rows) eraseIfMatching(step, row, filter);
+      for (const row of rows) eraseIfMatching(step, row, ids, filter);
       if (rows.some((row) => row[6] !== null)) noteWipe(step);
       step.finish();
       after = rows.at(-1)?.[0] ?? after;
@@ -97,11 +98,17 @@ export async function eraseFromJournal(
   await sweepRevisions(context, { namespace: name, signal: options?.signal });
 }
 
-function eraseIfMatching(step: WriteStep, row: LeftRow, filter: MemoryFilter): void {
+function eraseIfMatching(
+  step: WriteStep,
+  row: LeftRow,
+  ids: ReadonlySet<string>,
+  filter: MemoryFilter,
+): void {
   const [id, memoryId, isDocument, into, bytes, revision, before] = row;
   if (before === null) return;
   const left = JSON.parse(before);
-  if (!(isDocument === 1 ? documentMatches(left, filter) : matchesFilter(left, filter))) return;
+  const matches = () => (isDocument === 1 ? documentMatches(left, filter) : matchesFilter(left, filter));
+  if (!ids.has(memoryId) && !matches()) return;
   // Rows erased with an earlier one of this slice are empty by now.
   const isKept = step.db.get<[number]>("select before is not null from journal where id = ?", id)?.[0] === 1;
   if (isKept) wipeJournalRow(step.db, id, bytes, revision);

@@ -245,13 +245,16 @@ class SqliteStore implements MemoryStore {
     const run = uuidv7();
     const rows = (await this.#matches(namespace, filter)).map(([row]) => row);
     // Before the rows, so that a process that dies in between finds what to erase again.
-    const eraseCopies = erase ? await this.#copiesEraser(scope, namespace, rows, filter, call) : undefined;
-    await eraseCopies?.();
+    const ids = erase ? await this.#idsOf(scope, rows) : undefined;
+    const eraseCopies = async (erased: ReadonlySet<string>) => {
+      await eraseFromJournal(this.#context, scope.namespace, namespace, erased, filter, call);
+      await eraseFromSnapshots(this.#context, scope.namespace, namespace, erased, filter, call);
+    };
+    if (ids) await eraseCopies(ids);
     const forgotten = await this.#forgetRows(scope, rows, erase, run, call);
-    if (!erase) return forgotten === 0 ? { forgotten } : { forgotten, run };
-    // After them, for what a snapshot saved meanwhile has copied.
-    await eraseCopies?.();
-    await eraseFromJournal(this.#context, scope.namespace, namespace, filter, call);
+    if (!ids) return forgotten === 0 ? { forgotten } : { forgotten, run };
+    // After them too, for what was copied meanwhile.
+    await eraseCopies(ids);
     if (isWipeDue(this.#context)) await wipe(this.#context, call);
     return { forgotten };
   }
@@ -710,14 +713,7 @@ class SqliteStore implements MemoryStore {
     });
   }
 
-  /** What takes the memories of these rows, and those that matched when they were saved, out of named snapshots. */
-  async #copiesEraser(
-    scope: Scope,
-    namespace: number,
-    rows: readonly number[],
-    filter: MemoryFilter,
-    call?: StoreCall,
-  ): Promise<() => Promise<void>> {
+  async #idsOf(scope: Scope, rows: readonly number[]): Promise<ReadonlySet<string>> {
     const ids = new Set<string>();
     await this.#inSlices(scope, rows, (_, slice) => {
       const found = this.#db.all<[string]>(
@@ -726,7 +722,7 @@ class SqliteStore implements MemoryStore {
       );
       for (const [id] of found) ids.add(id);
     });
-    return () => eraseFromSnapshots(this.#context, scope.namespace, namespace, ids, filter, call);
+    return ids;
   }
 
   /** Forgets rows in slices. Erased ones leave no row in the journal, and their chunks are swept at once. */
