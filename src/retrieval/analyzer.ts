@@ -1,5 +1,6 @@
 import { stemmer } from "stemmer";
 import type { TextAnalyzer } from "../contract/text-analyzer.ts";
+import { AsciiTokens, hashed, hashSeed, maxTokenLength, maxTokens } from "./ascii-tokens.ts";
 import { stopWords } from "./stop-words.ts";
 
 /** The analyzer with what the keyword index needs beyond the port. */
@@ -21,10 +22,10 @@ interface Piece {
 
 /** Longer runs (base64, hashes of hashes) are known by their beginning. */
 const maxTermLength = 64;
-/** A raw token longer than this is not looked up in the cache of tokens. */
-const maxCachedLength = 40;
-/** Tokens remembered with their pieces; two generations of this many are kept. */
-const cacheSize = 20_000;
+/** A text longer than this is given memory of its own while it is read. */
+const maxKeptText = 65_536;
+/** Bytes behind a text that part tokens: so far ahead is looked. */
+const textEnd = 3;
 
 /** Words, and words joined as identifiers, versions, paths and contractions are. */
 const tokenPattern = /[\p{L}\p{M}\p{N}]+(?:(?:[._:\-@'’]|::|__)[\p{L}\p{M}\p{N}]+)*/gu;
@@ -50,13 +51,11 @@ const contraction = /^(?:s|t|re|ve|ll|d|m)$/i;
 export function createAnalyzer(): Analyzer {
   const pieces = new TokenPieces();
   const visit: Analyzer["visit"] = (text, callback) => {
-    const tell = (token: string, at: number): void => {
-      for (const piece of pieces.of(token)) {
-        callback(piece.term, piece.stop, at + piece.start, at + piece.end);
-      }
+    const tell = (found: readonly Piece[], at: number): void => {
+      for (const piece of found) callback(piece.term, piece.stop, at + piece.start, at + piece.end);
     };
-    if (ascii.test(text)) visitAsciiTokens(text, tell);
-    else for (const match of text.matchAll(tokenPattern)) tell(match[0], match.index);
+    if (ascii.test(text)) pieces.withBytes(text, (bytes) => visitAsciiTokens(text, bytes, pieces, tell));
+    else for (const match of text.matchAll(tokenPattern)) tell(pieces.of(match[0]), match.index);
   };
   return {
     version: "1",
@@ -78,26 +77,35 @@ const asciiClasses: Uint8Array = Uint8Array.from({ length: 128 }, (_, code) => {
   return "._:-@'".includes(character) ? 2 : 0;
 });
 
-/** What `tokenPattern` finds in a text of ASCII alone, several times as fast. */
-function visitAsciiTokens(text: string, visit: (token: string, start: number) => void): void {
-  const classAt = (at: number): number => asciiClasses[text.charCodeAt(at)] ?? 0;
-  let at = 0;
-  while (at < text.length) {
-    if (classAt(at) !== 1) {
+/**
+ * What `tokenPattern` finds in a text of ASCII alone, several times as fast: each token is looked up where it stands,
+ * without a string of its own.
+ */
+function visitAsciiTokens(
+  text: string,
+  bytes: Uint8Array,
+  pieces: TokenPieces,
+  visit: (found: readonly Piece[], start: number) => void,
+): void {
+  const { length } = text;
+  for (let at = 0; at < length; ) {
+    if (asciiClasses[bytes[at]!] !== 1) {
       at++;
       continue;
     }
     const start = at;
+    let hash = hashSeed;
     for (;;) {
-      while (classAt(at) === 1) at++;
-      if (classAt(at) !== 2) break;
+      for (; asciiClasses[bytes[at]!] === 1; at++) hash = hashed(hash, bytes[at]!);
+      if (asciiClasses[bytes[at]!] !== 2) break;
       const joiner = text[at]!;
       const twice = (joiner === ":" || joiner === "_") && text[at + 1] === joiner;
-      if (classAt(at + 1) === 1) at++;
-      else if (twice && classAt(at + 2) === 1) at += 2;
-      else break;
+      const next =
+        asciiClasses[bytes[at + 1]!] === 1 ? 1 : twice && asciiClasses[bytes[at + 2]!] === 1 ? 2 : 0;
+      if (next === 0) break;
+      for (const end = at + next; at < end; at++) hash = hashed(hash, bytes[at]!);
     }
-    visit(text.slice(start, at), start);
+    visit(pieces.within(text, bytes, start, at, hash), start);
   }
 }
 
@@ -106,17 +114,30 @@ class TokenPieces {
   readonly #stops = new Set(stopWords);
   #young = new Map<string, readonly Piece[]>();
   #old = new Map<string, readonly Piece[]>();
+  #youngAscii = new AsciiTokens<readonly Piece[]>();
+  #oldAscii = new AsciiTokens<readonly Piece[]>();
+  #scratch: Buffer | undefined = Buffer.alloc(4_096);
+
+  /** Calls `read` with a text of ASCII as bytes. Memory is kept from one text to the next. */
+  withBytes(text: string, read: (bytes: Uint8Array) => void): void {
+    const needed = text.length + textEnd;
+    const kept = this.#scratch;
+    const bytes = kept && kept.length >= needed ? kept : Buffer.alloc(needed * 2);
+    // Whoever is called back may read another text.
+    this.#scratch = undefined;
+    bytes.write(text, "latin1");
+    bytes.fill(0, text.length, needed);
+    read(bytes);
+    this.#scratch = needed <= maxKeptText ? bytes : kept;
+  }
 
   of(token: string): readonly Piece[] {
     const young = this.#young.get(token);
     if (young) return young;
-    const old = this.#old.get(token);
-    // A copy of its own: the engine may have made it a window that keeps the whole text alive.
-    const own = token.length > 12 ? Buffer.from(token, "utf16le").toString("utf16le") : token;
-    // An accent that stands alone folds to nothing.
-    const pieces = old ?? this.#split(own).filter(({ term }) => term !== "");
-    if (token.length > maxCachedLength) return pieces;
-    if (this.#young.size >= cacheSize) {
+    const own = ownString(token);
+    const pieces = this.#old.get(token) ?? this.#split(own);
+    if (token.length > maxTokenLength) return pieces;
+    if (this.#young.size >= maxTokens) {
       this.#old = this.#young;
       this.#young = new Map();
     }
@@ -124,7 +145,27 @@ class TokenPieces {
     return pieces;
   }
 
+  /** The pieces of the token from `start` to `end` of a text, and of its bytes. */
+  within(text: string, bytes: Uint8Array, start: number, end: number, hash: number): readonly Piece[] {
+    const young = this.#youngAscii.find(bytes, start, end, hash);
+    if (young) return young;
+    const pieces =
+      this.#oldAscii.find(bytes, start, end, hash) ?? this.#split(ownString(text.slice(start, end)));
+    if (end - start > maxTokenLength) return pieces;
+    if (this.#youngAscii.full) {
+      this.#oldAscii = this.#youngAscii;
+      this.#youngAscii = new AsciiTokens<readonly Piece[]>();
+    }
+    this.#youngAscii.add(bytes, start, end, hash, pieces);
+    return pieces;
+  }
+
   #split(token: string): readonly Piece[] {
+    // An accent that stands alone folds to nothing.
+    return this.#parts(token).filter(({ term }) => term !== "");
+  }
+
+  #parts(token: string): readonly Piece[] {
     if (plainWord.test(token)) return [this.#word(token, token, 0, token.length)];
     const parts = [...token.matchAll(ascii.test(token) ? asciiWordPattern : wordPattern)];
     let end = token.length;
@@ -170,6 +211,11 @@ class TokenPieces {
     const english = folded.length > 2 && plainWord.test(folded);
     return { term: cut(english ? stemmer(folded) : folded), stop: false, start, end };
   }
+}
+
+/** A copy of its own: the engine may have made a token a window that keeps its whole text alive. */
+function ownString(token: string): string {
+  return token.length > 12 ? Buffer.from(token, "utf16le").toString("utf16le") : token;
 }
 
 function fold(word: string): string {

@@ -95,6 +95,7 @@ export class NamespaceIndex {
   readonly #deadCounts = new Map<string, { count: number; seen: number }>();
   #tailMemories = 0;
   #compacting = false;
+  #sealsSoon = false;
   #otherModel = 0;
   #accumulators: Float64Array = new Float64Array(0);
   #orders: ThreadOrders | undefined;
@@ -283,6 +284,12 @@ export class NamespaceIndex {
   seal(): void {
     this.postings.seal();
     this.#tailMemories = 0;
+    this.#sealsSoon = false;
+  }
+
+  /** Has what came last sealed when it is tended next. */
+  sealSoon(): void {
+    this.#sealsSoon = true;
   }
 
   /** True when enough is dead that clearing it away pays. */
@@ -296,6 +303,10 @@ export class NamespaceIndex {
    * @param clear Clear away all dead, however few.
    */
   *tend(clear = false): Generator<void, void> {
+    if (this.#sealsSoon) {
+      yield;
+      this.seal();
+    }
     if (clear ? this.dead > 0 : this.wantsCompaction) yield* this.#compact();
     while (this.#vectors.sketchSome()) yield;
     yield* this.postings.merge();

@@ -261,8 +261,9 @@ export class NamespaceIndexes {
       }
       const isNew = entry.index.cursor === undefined;
       await followFeed(entry.index, store, scope);
-      // A tail takes ten times the memory of what is sealed, and most small indexes never change again.
-      if (isNew) entry.index.seal();
+      // A tail takes ten times the memory of what is sealed, and most small indexes never change again: but the answer
+      // need not wait for it.
+      if (isNew) entry.index.sealSoon();
     } catch (error) {
       // Where it stopped is not known any more: the next call starts anew.
       const restart = entry.index?.cursor !== undefined && isLostCursor(error);

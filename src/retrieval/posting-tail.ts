@@ -2,7 +2,7 @@
 function grown<T extends Uint32Array | Uint16Array | Int32Array>(array: T, size: number): T {
   if (size < array.length) return array;
   const Type = array.constructor as new (length: number) => T;
-  const larger = new Type(Math.max(64, Math.ceil(size * 1.5)));
+  const larger = new Type(Math.max(256, size * 2));
   larger.set(array);
   return larger;
 }

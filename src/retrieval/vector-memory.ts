@@ -87,6 +87,7 @@ const queryLevels = 2 ** queryBits - 1;
 export class VectorMemory {
   readonly #memory: WasmMemory;
   readonly #kernel: DotKernel;
+  #all: Uint8Array;
   /** Free pieces by offset; neighbours are joined. */
   #free: Block[] = [{ offset: 16, bytes: pageBytes - 16 }];
   #query: Block = emptyBlock;
@@ -103,6 +104,7 @@ export class VectorMemory {
   constructor() {
     const { Memory, Module, Instance } = Reflect.get(globalThis, "WebAssembly") as WebAssemblyEngine;
     this.#memory = new Memory({ initial: 1, maximum: maxPages });
+    this.#all = new Uint8Array(this.#memory.buffer);
     const module = new Module(Buffer.from(dotKernel, "base64"));
     this.#kernel = new Instance(module, { env: { memory: this.#memory } }).exports as DotKernel;
   }
@@ -138,6 +140,11 @@ export class VectorMemory {
         this.#free.splice(left, 2, { offset: a.offset, bytes: a.bytes + b.bytes });
       }
     }
+  }
+
+  /** All its bytes; good until the next `allocate` or scan. Cheaper than a view where little is written. */
+  get all(): Uint8Array {
+    return this.#all;
   }
 
   /** The block's bytes; the view is good until the next `allocate` or scan. */
@@ -360,6 +367,7 @@ export class VectorMemory {
       );
     }
     this.#memory.grow(pages);
+    this.#all = new Uint8Array(this.#memory.buffer);
     this.release({ offset: former, bytes: pages * pageBytes });
   }
 }

@@ -94,9 +94,11 @@ export class VectorRows {
   /** Adds a vector, or the absence of one, at the next slot. */
   push(vector: Float16Array | null): void {
     const slot = this.#grow(this.#size + 1);
-    const row = this.#row(slot).fill(0);
-    if (vector) row.set(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength));
-    this.#memory.view(this.#marks)[slot] = vector ? 1 : 0;
+    const { all } = this.#memory;
+    const { offset } = this.#rowBlock(slot, slot + 1);
+    if (!vector || vector.byteLength < this.#rowBytes) all.fill(0, offset, offset + this.#rowBytes);
+    if (vector) all.set(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength), offset);
+    all[this.#marks.offset + slot] = vector ? 1 : 0;
   }
 
   /** Adds a copy of another slot's. */
