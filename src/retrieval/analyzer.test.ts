@@ -73,3 +73,26 @@ test("a text of ASCII alone has the terms it has beside other letters", () => {
     }),
   );
 });
+
+test("a text is read the same whether it is ASCII or not, and whatever was read before", () => {
+  const token = fc.string({ unit: fc.constantFrom(..."aBc1 .-_:'@,"), maxLength: 60 });
+  fc.assert(
+    fc.property(token, (text) => {
+      assert.deepEqual(terms(`${text} é`), [...terms(text), "e"]);
+    }),
+  );
+  // More tokens than are remembered, some of them met again while others are forgotten.
+  for (let i = 0; i < 80_000; i++) {
+    const token = `w${(i * 7_919) % 70_000}x`;
+    assert.deepEqual(terms(token), [token]);
+  }
+});
+
+test("a reader of terms may read another text meanwhile", () => {
+  const found: string[] = [];
+  visit("tea and coffee", (term, stop) => {
+    terms("quite another text that is longer than the first");
+    if (!stop) found.push(term);
+  });
+  assert.deepEqual(found, terms("tea and coffee"));
+});

@@ -159,11 +159,13 @@ async function weigh(
   if (!late || question.mode !== "hybrid") return weighed;
   const comparison = prepareComparison(late, index, weighed, ranking);
   if (!comparison) return weighed;
+  const { freshTexts } = index;
   const signal = await comparePieces(late, comparison, weighed.fusion.slots.length, async (rows) => {
-    await readRows(rows, read, pipeline);
+    const unread = freshTexts ? rows.filter((row) => !freshTexts.has(row)) : rows;
+    await readRows(unread, read, pipeline);
     return rows.map((row) => {
       const found = read.get(row);
-      return found && spokenText(found);
+      return freshTexts?.get(row) ?? (found && spokenText(found));
     });
   });
   const compared = addSignal(weighed, signal);

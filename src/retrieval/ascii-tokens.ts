@@ -1,7 +1,9 @@
-/** Tokens a table holds. */
-export const maxTokens = 20_000;
+/** Tokens a table holds at most: as many words as many texts of many people are made of. */
+export const maxTokens = 32_768;
 /** Bytes of a token; longer ones are not for the table. */
 export const maxTokenLength = 40;
+/** Bytes a token has on average at most. */
+const usualLength = 12;
 
 /** Fowler, Noll and Vo's hash, 1a. */
 export const hashSeed: number = 0x811c9dc5 | 0;
@@ -12,14 +14,15 @@ export function hashed(hash: number, byte: number): number {
 /** Tokens of ASCII with a value each, found by their bytes where they stand in a text. Holds so many and no more. */
 export class AsciiTokens<T> {
   /** By hash, a token's hash and its number from 1; at most half of the places are taken. */
-  readonly #places: Int32Array = new Int32Array(2 ** Math.ceil(Math.log2(maxTokens * 2)) * 2);
+  readonly #places: Int32Array = new Int32Array(maxTokens * 4);
   readonly #values: T[] = [];
   /** All tokens, one after the other, and where each begins; one more than there are. */
-  readonly #bytes: Uint8Array = new Uint8Array(maxTokens * maxTokenLength);
+  readonly #bytes: Uint8Array = new Uint8Array(maxTokens * usualLength);
   readonly #starts: Uint32Array = new Uint32Array(maxTokens + 1);
 
   get full(): boolean {
-    return this.#values.length >= maxTokens;
+    const count = this.#values.length;
+    return count >= maxTokens || this.#starts[count]! + maxTokenLength > this.#bytes.length;
   }
 
   find(text: Uint8Array, start: number, end: number, hash: number): T | undefined {

@@ -1,4 +1,4 @@
-import { contextText } from "../contract/index-text.ts";
+import { contextText, spokenText } from "../contract/index-text.ts";
 import type { Memory } from "../contract/memory.ts";
 import type { ChangePage, IndexRow, MemoryStore } from "../contract/memory-store.ts";
 import type { Scope } from "../contract/scope.ts";
@@ -6,8 +6,12 @@ import { kinds } from "./columns.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import type { TurnPlace } from "./thread-orders.ts";
 
-/** Rows of one page of the feed: some ten milliseconds of indexing. */
+/** Rows of one page of the feed: reading them takes a millisecond or two. */
 const pageSize = 256;
+/** Milliseconds of indexing before others run. */
+const sliceMs = 8;
+/** UTF-16 units of a page's texts that may be kept for the first answer. */
+const maxFreshUnits = 262_144;
 
 /** A memory with what its index texts are made from. */
 type IndexedMemory = Pick<IndexRow, "content" | "at" | "thread" | "speaker" | "source">;
@@ -20,14 +24,25 @@ export async function followFeed(index: NamespaceIndex, store: MemoryStore, scop
   // Read before the feed: what is written between the two is looked for again by the next call.
   const generation = await store.generation(scope);
   if (index.generation === generation) return;
+  const isNew = index.cursor === undefined;
+  index.freshTexts = undefined;
   for (;;) {
     const page = await store.changes(scope, index.cursor, pageSize, index.model);
     await applyPage(index, store, scope, page);
     index.cursor = page.cursor;
+    // What answers the first question compares these texts next.
+    if (isNew && !page.more) index.freshTexts = freshTexts(page, index);
     if (!page.more) break;
     await new Promise((resolve) => setImmediate(resolve));
   }
   index.generation = generation;
+}
+
+function freshTexts({ rows }: ChangePage, index: NamespaceIndex): Map<number, string> | undefined {
+  const isWhole = rows.length === index.size;
+  const units = rows.reduce((sum, { content }) => sum + content.length, 0);
+  if (!isWhole || units > maxFreshUnits) return undefined;
+  return new Map(rows.map((row) => [row.row, spokenText(row)]));
 }
 
 async function applyPage(
@@ -52,9 +67,13 @@ async function applyPage(
   const texts = await readTexts(index, store, scope, incoming, stale, gone);
   for (const row of gone) index.remove(row);
   index.expect(page.rows.length);
+  let began = performance.now();
   for (const row of page.rows) {
     const { vector, model } = row;
     putEntry(index, row.row, row, vector, model, texts);
+    if (performance.now() - began < sliceMs) continue;
+    await new Promise((resolve) => setImmediate(resolve));
+    began = performance.now();
   }
   for (const row of stale) {
     const memory = texts.get(row);

@@ -106,9 +106,16 @@ export class LateInteraction {
 
   /** Pieces of a text that say something, each once; kept under the key. */
   keep(key: number, text: string): Uint32Array {
-    const pieces = new Set<number>();
-    for (const piece of this.#table.piecesOf(text)) if (this.#hasRow(piece)) pieces.add(piece);
-    const list = Uint32Array.from(pieces);
+    const distinct = this.#table.piecesOf(text);
+    const places = this.#places;
+    let size = 0;
+    for (const piece of distinct) {
+      if (places[piece] !== -1 || !this.#hasRow(piece)) continue;
+      places[piece] = 0;
+      distinct[size++] = piece;
+    }
+    const list = new Uint32Array(distinct.subarray(0, size));
+    for (let i = 0; i < size; i++) places[list[i]!] = -1;
     this.#known.set(key, list);
     return list;
   }
@@ -163,6 +170,6 @@ export class LateInteraction {
     const stride = strideOf(this.#dimensions);
     const bytes = this.#memory.view(this.#rows);
     const halves = new Float16Array(bytes.buffer, bytes.byteOffset + piece * stride * 2, this.#dimensions);
-    return Float32Array.from(halves);
+    return new Float32Array(halves);
   }
 }

@@ -77,6 +77,8 @@ export class NamespaceIndex {
   /** Memories removed since it was made. */
   removals = 0;
   released = false;
+  /** By row, texts as they are spoken that the first look at a small namespace has just read; gone once it is tended. */
+  freshTexts: ReadonlyMap<number, string> | undefined;
   columns: Columns;
   postings: Postings;
   readonly threads: NameTable;
@@ -285,6 +287,7 @@ export class NamespaceIndex {
     this.postings.seal();
     this.#tailMemories = 0;
     this.#sealsSoon = false;
+    this.freshTexts = undefined;
   }
 
   /** Has what came last sealed when it is tended next. */
