@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import fc from "fast-check";
 import { v7 as uuidv7 } from "uuid";
@@ -20,6 +21,7 @@ import {
   sampleVector,
 } from "../testing/store-samples.ts";
 import { createInMemoryStore } from "./in-memory/in-memory-store.ts";
+import { checkConsistency } from "./sqlite/check-consistency.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "strata-agree-"));
@@ -164,7 +166,8 @@ test("the drivers show the same memories after any sequence of operations, and n
         // One driver's journal is trimmed by every write, the other's by cleanups.
         const forgetRetentionMs = 10_000 * dayMs;
         const options = { clock, tiers: table, analyzer: plainAnalyzer, decayRate, forgetRetentionMs };
-        const sqlite = await openSqliteStore(join(folder, `${files++}.db`), options);
+        const path = join(folder, `${files++}.db`);
+        const sqlite = await openSqliteStore(path, options);
         const plain = createInMemoryStore(options);
         const followers = [new Follower(sqlite), new Follower(plain)];
         try {
@@ -179,6 +182,8 @@ test("the drivers show the same memories after any sequence of operations, and n
             assert.deepEqual(await history(sqlite), await history(plain), `journal after ${one.kind}`);
             for (const follower of followers) await follower.agree(shown[0]!);
           }
+          using database = new DatabaseSync(path, { readOnly: true });
+          assert.deepEqual(checkConsistency(database), []);
         } finally {
           await sqlite.close();
           await plain.close();
