@@ -122,6 +122,13 @@ export type { Time } from "./engine/check-values.ts";
 export { verifyExport } from "./engine/export-format.ts";
 export type { ExportOptions } from "./engine/export-memories.ts";
 export type { FilterOptions } from "./engine/filter-options.ts";
+export type { SecretFinding } from "./engine/hygiene/find-secrets.ts";
+export type {
+  HygieneFindings,
+  HygieneFlag,
+  HygieneOptions,
+  HygienePolicy,
+} from "./engine/hygiene/write-hygiene.ts";
 export type { ImportOptions, ImportReport } from "./engine/import-memories.ts";
 export type {
   IngestedDocument,
@@ -161,6 +168,7 @@ export type {
   ListOptions,
   PageOptions,
   Progress,
+  StoredItem,
   StoreManyOptions,
   StoreManyResult,
   UpdateOptions,

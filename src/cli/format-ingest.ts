@@ -31,6 +31,12 @@ export function ingestWarnings(report: IngestReport, cwd: string): string[] {
   const lines = failed
     .slice(0, namedFailures)
     .map(({ uri, error }) => `${shownDocument(uri, cwd)} was not read: ${error!.message} [${error!.code}]`);
-  const more = failed.length - lines.length;
+  for (const { uri, secrets } of report.documents
+    .filter((each) => each.secrets !== undefined)
+    .slice(0, namedFailures))
+    lines.push(
+      `${shownDocument(uri, cwd)} holds ${plural(secrets!, "text that looks", "texts that look")} like a credential.`,
+    );
+  const more = failed.length - Math.min(failed.length, namedFailures);
   return more > 0 ? [...lines, `${plural(more, "more file was", "more files were")} not read.`] : lines;
 }

@@ -191,6 +191,7 @@ describe("ingest reports", () => {
     pruned: [],
     chunks: 3,
     withoutVector: 0,
+    secrets: 0,
     evicted: [],
   };
 

@@ -22,6 +22,7 @@ export interface Config {
     readonly maxFileBytes: number;
   };
   readonly queryCache: { readonly maxBytes: number; readonly ttlMs: number };
+  readonly hygiene: HygieneConfig;
   readonly monitoring: MonitoringConfig;
   readonly logging: { readonly level: LogLevel; readonly format: "text" | "json" };
   /** Sentences about settings that mean something else than in the reference, and values that look wrong. */
@@ -40,6 +41,13 @@ export interface EmbeddingConfig {
   readonly batchSize: number | undefined;
   /** 0: nothing is kept. */
   readonly cacheBytes: number;
+}
+
+/** What is done with texts that one may not want to keep. */
+export interface HygieneConfig {
+  readonly duplicates: "return" | "store";
+  readonly secrets: "flag" | "refuse" | "off";
+  readonly recallLoops: "flag" | "refuse" | "off";
 }
 
 export interface MonitoringConfig {
@@ -121,6 +129,11 @@ export function configOf(layers: Layers, sources: ConfigSources): Config {
     embedding: embeddingOf(layers, sources.environment ?? process.env),
     document: documentOf(layers),
     queryCache: { maxBytes: number("query_cache.max_bytes"), ttlMs: number("query_cache.ttl") * 1_000 },
+    hygiene: {
+      duplicates: value("hygiene.duplicates") as HygieneConfig["duplicates"],
+      secrets: value("hygiene.secrets") as HygieneConfig["secrets"],
+      recallLoops: value("hygiene.recall_loops") as HygieneConfig["recallLoops"],
+    },
     monitoring: {
       enabled: value("monitoring.enabled") === true && value("monitoring.track_latency") === true,
       trackMemory: value("monitoring.enabled") === true && value("monitoring.track_memory") === true,

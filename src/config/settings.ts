@@ -226,6 +226,27 @@ const monitoring: readonly Setting[] = [
   ),
 ];
 
+const hygiene: readonly Setting[] = [
+  choice(
+    "hygiene.duplicates",
+    ["return", "store"],
+    "return",
+    "What storing a text again does, where no id or key is given: return the memory that is there, or store another.",
+  ),
+  choice(
+    "hygiene.secrets",
+    ["flag", "refuse", "off"],
+    "flag",
+    "What is done with a text that holds what looks like a credential: store and say so, refuse it, or nothing.",
+  ),
+  choice(
+    "hygiene.recall_loops",
+    ["flag", "refuse", "off"],
+    "flag",
+    "What is done with a text that repeats what was just recalled: store and say so, refuse it, or nothing.",
+  ),
+];
+
 const logging: readonly Setting[] = [
   choice(
     "logging.level",
@@ -246,5 +267,6 @@ export const settings: readonly Setting[] = [
   ...documents,
   ...queries,
   ...monitoring,
+  ...hygiene,
   ...logging,
 ];

@@ -32,6 +32,8 @@ export type ErrorCode =
   | "ALREADY_EXISTS"
   | "VERSION_CONFLICT"
   | "CHUNK_IMMUTABLE"
+  | "SECRET_DETECTED"
+  | "RECALL_LOOP"
   | "DATABASE_BUSY"
   | "DATABASE_NOT_FOUND"
   | "DATABASE_EXISTS"
@@ -89,6 +91,8 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorKind>> = {
     "The text of a document's chunk changes only by ingesting the document again.",
   ),
 
+  SECRET_DETECTED: kind(4, 422, "The text holds what looks like a credential, and such texts are refused."),
+  RECALL_LOOP: kind(4, 409, "The text repeats what was just recalled, and such texts are refused."),
   DATABASE_BUSY: kind(5, 503, "Another process held the database for longer than the deadline.", true),
   DATABASE_NOT_FOUND: kind(5, 404, "The database file does not exist and was not to be created."),
   DATABASE_EXISTS: kind(5, 409, "A file stands at the path already and was not to be replaced."),

@@ -11,6 +11,7 @@ import {
   checkTags,
   checkTier,
 } from "./check-values.ts";
+import { checkPolicy, type HygienePolicy } from "./hygiene/write-hygiene.ts";
 
 /** What to ingest: paths of files or folders, or one document from memory or a stream under a name. */
 export type IngestSource =
@@ -37,6 +38,8 @@ export interface IngestOptions {
   readonly maxFileBytes?: number | undefined;
   /** Forget the documents under the given folders whose file is gone. Default false. */
   readonly prune?: boolean | undefined;
+  /** For a document with what looks like a credential: count them in the report, refuse the document, or nothing. Default "flag". */
+  readonly onSecret?: HygienePolicy | undefined;
   /** Called when a document begins, after each slice of its chunks, and when it is done. */
   readonly onProgress?: ((progress: IngestProgress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -58,6 +61,8 @@ export interface IngestedDocument {
   /** "unchanged": the same bytes were there already. */
   readonly outcome: "added" | "replaced" | "unchanged" | "failed";
   readonly chunks: number;
+  /** What looks like credentials in it; absent: nothing does, or nobody looked. */
+  readonly secrets?: number;
   /** Why it failed. */
   readonly error?: { readonly code: ErrorCode; readonly message: string };
 }
@@ -75,6 +80,8 @@ export interface IngestReport {
   readonly pruned: readonly string[];
   /** Chunks stored. */
   readonly chunks: number;
+  /** What looks like credentials in the documents stored; `audit` tells where. */
+  readonly secrets: number;
   /** Chunks stored without a vector, because the model knew nothing in them: found by words alone. */
   readonly withoutVector: number;
   readonly evicted: readonly Evicted[];
@@ -91,6 +98,7 @@ const names = [
   "overlap",
   "maxFileBytes",
   "prune",
+  "onSecret",
   "onProgress",
   "signal",
 ];
@@ -106,12 +114,13 @@ export interface CheckedIngest {
   readonly overlap: number;
   readonly maxFileBytes: number;
   readonly prune: boolean;
+  readonly onSecret: HygienePolicy;
   readonly onProgress: (progress: IngestProgress) => void;
   readonly signal: AbortSignal | undefined;
 }
 
 /** What a call that does not say takes. */
-export type IngestDefaults = Pick<CheckedIngest, "chunkSize" | "overlap" | "maxFileBytes">;
+export type IngestDefaults = Pick<CheckedIngest, "chunkSize" | "overlap" | "maxFileBytes" | "onSecret">;
 
 /** @throws INVALID_ARGUMENT, UNKNOWN_OPTION, UNKNOWN_TIER, INVALID_IMPORTANCE */
 export function checkIngest(given: IngestOptions | undefined, defaults: IngestDefaults): CheckedIngest {
@@ -137,6 +146,7 @@ export function checkIngest(given: IngestOptions | undefined, defaults: IngestDe
         ? defaults.maxFileBytes
         : checkCount(options.maxFileBytes, "maxFileBytes", 1, 2 ** 40),
     prune: options.prune === undefined ? false : checkFlag(options.prune, "prune"),
+    onSecret: checkPolicy(options.onSecret, "onSecret") ?? defaults.onSecret,
     onProgress: options.onProgress ?? (() => {}),
     signal: options.signal,
   };

@@ -10,6 +10,8 @@ import { vectorText } from "../contract/index-text.ts";
 import type { Evicted, NewChunk, StagedDocument } from "../contract/memory-store.ts";
 import { operationChannels } from "../contract/operations.ts";
 import type { Scope } from "../contract/scope.ts";
+import { findSecrets } from "./hygiene/find-secrets.ts";
+import { secretDetected } from "./hygiene/write-hygiene.ts";
 import {
   type CheckedIngest,
   checkIngest,
@@ -61,6 +63,7 @@ class Ingestion {
   readonly #pruned: string[] = [];
   #chunks = 0;
   #withoutVector = 0;
+  #secrets = 0;
   #bytes = 0;
 
   constructor(parts: Parts, scope: Scope, options: CheckedIngest) {
@@ -118,6 +121,7 @@ class Ingestion {
       pruned: this.#pruned,
       chunks: this.#chunks,
       withoutVector: this.#withoutVector,
+      secrets: this.#secrets,
       evicted: this.#evicted,
     };
   }
@@ -142,15 +146,31 @@ class Ingestion {
       metadata,
     };
     const staged = await store.stageDocument(this.#scope, fields, { signal });
+    /** Where they begin: what two chunks share is one. */
+    const secrets = new Set<number>();
     try {
       const limits = { counter, chunkTokens: this.#options.chunkSize, overlapTokens: this.#options.overlap };
-      const stored = await this.#addChunks(staged, source, document.title, document.chunks(limits, signal));
+      const chunks = this.#inspected(document.chunks(limits, signal), secrets);
+      const stored = await this.#addChunks(staged, source, document.title, chunks);
       const published = await store.publishDocument(staged, { signal });
       this.#evicted.push(...published.evicted);
-      return { uri: source.uri, outcome: former ? "replaced" : "added", chunks: stored };
+      this.#secrets += secrets.size;
+      const outcome = former ? "replaced" : "added";
+      return { uri: source.uri, outcome, chunks: stored, ...(secrets.size > 0 && { secrets: secrets.size }) };
     } catch (error) {
       await store.discardDocument(staged);
       throw error;
+    }
+  }
+
+  /** @throws SECRET_DETECTED Where the policy is to refuse the document. */
+  async *#inspected(chunks: AsyncIterable<Chunk>, secrets: Set<number>): AsyncGenerator<Chunk> {
+    const { onSecret } = this.#options;
+    for await (const chunk of chunks) {
+      const found = onSecret === "off" ? [] : findSecrets(chunk.text);
+      if (found[0] && onSecret === "refuse") throw secretDetected(found[0], found.length, chunk.start);
+      for (const { start } of found) secrets.add(chunk.start + start);
+      yield chunk;
     }
   }
 
@@ -244,7 +264,11 @@ class Ingestion {
 /** Errors that concern one document, after which the others go on. */
 function isAboutFile(error: unknown): error is StrataError {
   if (!StrataError.isInstance(error)) return false;
-  return error.code.startsWith("FILE_") || error.code === "INVALID_UTF8" || error.code === "MISSING_PACKAGE";
+  return (
+    error.code.startsWith("FILE_") ||
+    error.code === "INVALID_UTF8" ||
+    ["MISSING_PACKAGE", "SECRET_DETECTED"].includes(error.code)
+  );
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -156,6 +156,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     path,
     observation,
     document: config.document,
+    hygiene: config.hygiene,
     queryCache: {
       ...checkedCache,
       maxBytes: checkedCache.maxBytes ?? config.queryCache.maxBytes,

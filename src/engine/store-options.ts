@@ -15,6 +15,7 @@ import {
   checkTime,
   type Time,
 } from "./check-values.ts";
+import { type HygieneFindings, type HygieneOptions, hygieneNames } from "./hygiene/write-hygiene.ts";
 
 /** Fields of a memory that a caller may give when it is stored. */
 export interface MemoryFields {
@@ -37,7 +38,7 @@ export interface MemoryFields {
   readonly idempotencyKey?: string | undefined;
 }
 
-export interface StoreOptions extends MemoryFields {
+export interface StoreOptions extends MemoryFields, HygieneOptions {
   readonly namespace?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -48,8 +49,10 @@ export interface StoreItem extends MemoryFields {
 }
 
 /** A stored memory, and what storing it did. */
-export interface StoreResult extends Memory {
-  /** "existing": the id or idempotency key was there already, nothing was written. */
+export interface StoreResult extends Memory, HygieneFindings {
+  /**
+   * "existing": the memory was there already, by its id, its idempotency key, or what it says; nothing was added.
+   */
   readonly outcome: "stored" | "existing";
   /** Entries that left a full tier for it. */
   readonly evicted: readonly Evicted[];
@@ -69,7 +72,7 @@ const fieldNames = [
 ] as const;
 
 /** Names of {@link StoreOptions}. */
-export const storeOptionNames: readonly string[] = [...fieldNames, "namespace", "signal"];
+export const storeOptionNames: readonly string[] = [...fieldNames, ...hygieneNames, "namespace", "signal"];
 /** Names of {@link StoreItem}. */
 export const storeItemNames: readonly string[] = [...fieldNames, "content"];
 
@@ -101,10 +104,23 @@ export function checkEntry(text: unknown, fields: MemoryFields): UnembeddedEntry
   };
 }
 
+/**
+ * A checked memory that is taken for one that says the same: whoever gives an id or a key says himself what is the same.
+ * @throws as {@link checkEntry}
+ */
+export function checkNewEntry(
+  text: unknown,
+  fields: MemoryFields,
+  onDuplicate: "return" | "store",
+): UnembeddedEntry {
+  const isNamed = fields.id !== undefined || fields.idempotencyKey !== undefined;
+  return { ...checkEntry(text, fields), foldRepeat: onDuplicate === "return" && !isNamed };
+}
+
 /** @throws as {@link checkEntry}, and UNKNOWN_OPTION */
-export function checkStoreItem(item: StoreItem): UnembeddedEntry {
+export function checkStoreItem(item: StoreItem, onDuplicate: "return" | "store"): UnembeddedEntry {
   const { content, ...fields } = checkOptions(item, storeItemNames, "storeMany");
-  return checkEntry(content, fields);
+  return checkNewEntry(content, fields, onDuplicate);
 }
 
 /** Changes to a memory: an absent field stays, null takes an optional one away. */

@@ -64,7 +64,7 @@ suite("a memory", () => {
       at,
     });
     const found = await memory.get("D1:3");
-    assert.deepEqual({ ...found, outcome: "stored", evicted: [] }, stored);
+    assert.deepEqual({ ...found, outcome: "stored", flags: [], evicted: [] }, stored);
     assert.partialDeepStrictEqual(found, {
       ...given,
       tags: ["travel"],

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { QueryOptimizer } from "../caching/query-optimizer.ts";
+import type { HygieneConfig } from "../config/config.ts";
 import { StrataError } from "../contract/errors.ts";
 import { vectorText } from "../contract/index-text.ts";
 import type { Memory, StoredDocument } from "../contract/memory.ts";
@@ -30,6 +31,15 @@ import {
 } from "./check-values.ts";
 import { type ExportOptions, exportMemories } from "./export-memories.ts";
 import { checkFilter, type FilterOptions, filterNames } from "./filter-options.ts";
+import { findSimilar } from "./hygiene/find-similar.ts";
+import { RecallEchoes } from "./hygiene/recall-echoes.ts";
+import {
+  type CheckedHygiene,
+  checkHygiene,
+  type HygieneFindings,
+  hygieneNames,
+  inspectText,
+} from "./hygiene/write-hygiene.ts";
 import { type ImportOptions, type ImportReport, importMemories } from "./import-memories.ts";
 import type { IngestDefaults, IngestOptions, IngestReport, IngestSource } from "./ingest-options.ts";
 import type { Observation } from "./observe.ts";
@@ -45,7 +55,7 @@ import {
 import { checkReembed, type ReembedOptions, type ReembedReport } from "./reembed-options.ts";
 import { Snapshots } from "./snapshots.ts";
 import {
-  checkEntry,
+  checkNewEntry,
   checkPatch,
   checkStoreItem,
   type StoreItem,
@@ -91,8 +101,10 @@ export class Strata {
   /** Named states of memories: save, load, diff, list, delete. */
   readonly snapshots: Snapshots;
   readonly #parts: Parts;
-  readonly #document: IngestDefaults;
+  readonly #document: Omit<IngestDefaults, "onSecret">;
   readonly #recalls: CachedRecall;
+  readonly #hygiene: HygieneConfig;
+  readonly #echoes: RecallEchoes;
   readonly #running = new Set<Promise<unknown>>();
   /** Ends what may take hours. */
   readonly #stop = new AbortController();
@@ -106,7 +118,8 @@ export class Strata {
       readonly path: string;
       readonly queryCache: QueryCacheOptions;
       readonly observation: Observation;
-      readonly document: IngestDefaults;
+      readonly document: Omit<IngestDefaults, "onSecret">;
+      readonly hygiene: HygieneConfig;
     },
   ) {
     this.#parts = parts;
@@ -114,6 +127,8 @@ export class Strata {
     this.observation = options.observation;
     this.monitor = options.observation.monitor;
     this.#document = options.document;
+    this.#hygiene = options.hygiene;
+    this.#echoes = new RecallEchoes(parts.clock);
     this.#recalls = new CachedRecall(parts, options.queryCache);
     this.snapshots = new Snapshots(parts, {
       run: (operation, call) => this.#run(operation, call),
@@ -129,16 +144,18 @@ export class Strata {
   }
 
   /**
-   * Stores one memory. When it resolves, the memory survives the end of the process at any instant.
-   * @throws EMPTY_TEXT, TEXT_TOO_LARGE, UNKNOWN_TIER, INVALID_IMPORTANCE, ALREADY_EXISTS, DISK_FULL, DATABASE_BUSY
+   * Stores one memory. When it resolves, the memory survives the end of the process at any instant. What says the same
+   * as a memory that is there (content, speaker, thread and time, no further metadata) is that memory, used once more.
+   * @throws SECRET_DETECTED, RECALL_LOOP Where the policy is to refuse. EMPTY_TEXT, TEXT_TOO_LARGE, UNKNOWN_TIER, INVALID_IMPORTANCE, ALREADY_EXISTS, DISK_FULL, DATABASE_BUSY
    */
   store(text: string, options?: StoreOptions): Promise<StoreResult> {
     return this.#run("store", async () => {
       const { namespace, signal, ...fields } = checkOptions(options, storeOptionNames, "store");
-      const entry = checkEntry(text, fields);
-      const { memories, evicted } = await this.#add(this.#scope(namespace), [entry], signal);
-      const first = memories[0]!;
-      return { ...first.memory, outcome: first.outcome, evicted };
+      const hygiene = checkHygiene(fields, this.#hygiene);
+      const entry = checkNewEntry(text, fields, hygiene.onDuplicate);
+      const { memories, evicted } = await this.#add(this.#scope(namespace), [entry], hygiene, signal);
+      const { memory, ...found } = memories[0]!;
+      return { ...memory, ...found, evicted };
     });
   }
 
@@ -149,17 +166,20 @@ export class Strata {
    */
   storeMany(items: readonly StoreItem[], options?: StoreManyOptions): Promise<StoreManyResult> {
     return this.#run("store-many", async () => {
-      const { namespace, signal, onProgress } = checkOptions(
+      const { namespace, signal, onProgress, ...given } = checkOptions(
         options,
-        [...callNames, "onProgress"],
+        [...callNames, ...hygieneNames, "onProgress"],
         "storeMany",
       );
       const scope = this.#scope(namespace);
-      const entries = items.map(checkStoreItem);
+      const hygiene = checkHygiene(given, this.#hygiene);
+      const entries = items.map((item) => checkStoreItem(item, hygiene.onDuplicate));
       const memories: StoreManyResult["memories"][number][] = [];
       const evicted: Evicted[] = [];
-      for (let start = 0; start < entries.length; start += sliceSize) {
-        const slice = await this.#add(scope, entries.slice(start, start + sliceSize), signal);
+      // What is compared by meaning has to be there before the next one is.
+      const size = hygiene.onSimilar === "store" ? sliceSize : 1;
+      for (let start = 0; start < entries.length; start += size) {
+        const slice = await this.#add(scope, entries.slice(start, start + size), hygiene, signal);
         memories.push(...slice.memories);
         evicted.push(...slice.evicted);
         onProgress?.({ done: memories.length, total: entries.length });
@@ -179,7 +199,8 @@ export class Strata {
     return this.#run("ingest", async () => {
       // Readers and splitters are half of all code, and a recall needs none of it.
       const { ingest } = await import("./ingest.ts");
-      return ingest(this.#parts, this.#scope(options?.namespace), source, options, this.#document);
+      const defaults = { ...this.#document, onSecret: this.#hygiene.secrets };
+      return ingest(this.#parts, this.#scope(options?.namespace), source, options, defaults);
     });
   }
 
@@ -245,18 +266,23 @@ export class Strata {
 
   /**
    * Changes a memory. Tier, importance and pin of a document's chunk change those of the document.
-   * @throws NOT_FOUND, VERSION_CONFLICT, CHUNK_IMMUTABLE
+   * @throws NOT_FOUND, VERSION_CONFLICT, CHUNK_IMMUTABLE, SECRET_DETECTED
    */
-  update(id: string, patch: UpdatePatch, options?: UpdateOptions): Promise<UpdateResult> {
+  update(id: string, patch: UpdatePatch, options?: UpdateOptions): Promise<UpdateResult & HygieneFindings> {
     return this.#run("update", async () => {
-      const { namespace, signal, ifVersion } = checkOptions(options, [...callNames, "ifVersion"], "update");
+      const { namespace, signal, ifVersion, ...given } = checkOptions(
+        options,
+        [...callNames, "ifVersion", "onSecret"],
+        "update",
+      );
       const scope = this.#scope(namespace);
       const expected =
         ifVersion === undefined ? undefined : checkCount(ifVersion, "ifVersion", 1, Number.MAX_SAFE_INTEGER);
-      return updateMemory(this.#parts, scope, checkName(id, "id"), checkPatch(patch), {
-        ifVersion: expected,
-        signal,
-      });
+      const checked = checkPatch(patch);
+      const hygiene = { ...checkHygiene(given, this.#hygiene), onRecallLoop: "off" } as const;
+      const findings = inspectText(checked.text ?? "", hygiene, this.#echoes, scope.namespace);
+      const call = { ifVersion: expected, signal };
+      return { ...(await updateMemory(this.#parts, scope, checkName(id, "id"), checked, call)), ...findings };
     });
   }
 
@@ -503,6 +529,7 @@ export class Strata {
     options: Pick<CheckedRecall, "touch">,
     answer: Answer,
   ): Answer {
+    this.#echoes.recalled(scope.namespace, answer.hits);
     if (options.touch)
       this.#parts.uses.add(
         scope.namespace,
@@ -523,12 +550,27 @@ export class Strata {
   async #add(
     scope: Scope,
     entries: readonly UnembeddedEntry[],
+    hygiene: CheckedHygiene,
     signal: AbortSignal | undefined,
   ): Promise<StoreManyResult> {
     signal?.throwIfAborted();
+    const findings = entries.map(({ content }) =>
+      inspectText(content, hygiene, this.#echoes, scope.namespace),
+    );
     const vectors = await this.#parts.embed(scope, entries.map(vectorText), signal);
     const complete: NewEntry[] = entries.map((entry, index) => ({ ...entry, ...vectors[index]! }));
-    return this.#parts.store.add(scope, complete, { signal });
+    if (hygiene.onSimilar !== "store") {
+      // One entry at a time.
+      const similar = await findSimilar(this.#parts, scope, complete[0]!, hygiene.similarity, signal);
+      const { flags, ...found } = findings[0]!;
+      if (similar) findings[0] = { ...found, flags: [...flags, "similar"], similar: similar.id };
+      if (similar && hygiene.onSimilar === "return") {
+        this.#parts.uses.add(scope.namespace, [similar.id]);
+        return { memories: [{ memory: similar, outcome: "existing", ...findings[0]! }], evicted: [] };
+      }
+    }
+    const { memories, evicted } = await this.#parts.store.add(scope, complete, { signal });
+    return { memories: memories.map((added, at) => ({ ...added, ...findings[at]! })), evicted };
   }
 
   async #forgetFilter(

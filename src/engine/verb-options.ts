@@ -2,6 +2,7 @@ import type { Memory } from "../contract/memory.ts";
 import type { Evicted } from "../contract/memory-store.ts";
 import type { DatabaseReport } from "../storage/sqlite/verify-database.ts";
 import type { FilterOptions } from "./filter-options.ts";
+import type { HygieneFindings, HygieneOptions } from "./hygiene/write-hygiene.ts";
 
 /** Options that every verb takes. */
 export interface CallOptions {
@@ -17,18 +18,24 @@ export interface Progress {
   readonly total?: number;
 }
 
-export interface StoreManyOptions extends CallOptions {
+export interface StoreManyOptions extends CallOptions, HygieneOptions {
   /** Called after each slice that is stored. */
   readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
+/** What storing one of many did. */
+export interface StoredItem extends HygieneFindings {
+  readonly memory: Memory;
+  readonly outcome: "stored" | "existing";
+}
+
 export interface StoreManyResult {
   /** In the order of the items. */
-  readonly memories: readonly { readonly memory: Memory; readonly outcome: "stored" | "existing" }[];
+  readonly memories: readonly StoredItem[];
   readonly evicted: readonly Evicted[];
 }
 
-export interface UpdateOptions extends CallOptions {
+export interface UpdateOptions extends CallOptions, Pick<HygieneOptions, "onSecret"> {
   /** Refuse with VERSION_CONFLICT unless the memory still has this version. */
   readonly ifVersion?: number | undefined;
 }

@@ -26,6 +26,7 @@ interface Flags {
   readonly overlap?: number;
   readonly maxFileBytes?: number;
   readonly prune?: boolean;
+  readonly onSecret?: "flag" | "refuse" | "off";
   readonly watch?: boolean;
 }
 
@@ -47,6 +48,10 @@ export function declare(command: Command, session: Session): void {
       "--max-file-bytes <bytes>",
       "leave out larger files (default: 50 MiB; plain text: any)",
       numberFlag,
+    )
+    .option(
+      "--on-secret <what>",
+      "a document with what looks like a credential: flag (default), refuse or off",
     )
     .option("--prune", "forget documents under the folders whose file is gone")
     .option("--watch", "go on: read again what changes, until interrupted; implies --prune")

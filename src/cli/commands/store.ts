@@ -18,6 +18,9 @@ interface Flags {
   readonly at?: string;
   readonly pinned?: boolean;
   readonly idempotencyKey?: string;
+  readonly onDuplicate?: "return" | "store";
+  readonly onSimilar?: "store" | "flag" | "return";
+  readonly onSecret?: "flag" | "refuse" | "off";
 }
 
 export function declare(command: Command, session: Session): void {
@@ -34,6 +37,9 @@ export function declare(command: Command, session: Session): void {
     .option("--pinned", "never evict it")
     .option("--id <id>", "its id (default: a new one)")
     .option("--idempotency-key <key>", "storing again with the same key stores nothing")
+    .option("--on-duplicate <what>", "return the memory that says the same (default), or store another")
+    .option("--on-similar <what>", "for the same in another form: store (default), flag or return")
+    .option("--on-secret <what>", "for what looks like a credential: flag (default), refuse or off")
     .action((words: string[], flags: Flags) => store(words, flags, session));
   addExamples(command, [
     ['strata store "Ada prefers tea" --tags ada --importance 0.8', ""],
@@ -47,10 +53,19 @@ async function store(words: readonly string[], flags: Flags, session: Session): 
   const text = await textOf(words, session);
   await using memory = await session.openOrCreate();
   const { tier, ...fields } = flags;
-  const { outcome, evicted, ...stored } = await memory.store(text, { ...fields, tier: tier as Tier, signal });
-  output.result({ memory: memoryJson(stored), outcome, evicted }, () => stored.id);
+  const options = { ...fields, tier: tier as Tier, signal };
+  const { outcome, evicted, flags: noticed, secrets, similar, ...stored } = await memory.store(text, options);
+  const found = {
+    flags: noticed,
+    ...(secrets && { secrets }),
+    ...(similar !== undefined && { similar }),
+  };
+  output.result({ memory: memoryJson(stored), outcome, evicted, ...found }, () => stored.id);
   const where = `${stored.tier}, namespace ${stored.namespace}`;
   output.note(outcome === "stored" ? `Stored in ${where}.` : `It was there already, in ${where}.`);
+  for (const { rule, start } of secrets ?? [])
+    output.warn(`At character ${start} stands what looks like a credential (${rule}).`);
+  if (similar !== undefined && outcome === "stored") output.warn(`The same in another form: ${similar}.`);
   const warning = evictionWarning(evicted);
   if (warning !== undefined) output.warn(warning);
 }
