@@ -228,3 +228,27 @@ test("what a memory said before it was restored is erased with it, whatever it i
   assertGone(holds, "other");
   await store.close();
 });
+
+test("a merged memory is erased with the one that took it in, and by itself, traces and all", async () => {
+  for (const erased of ["keepx", "goesx"]) {
+    const { store, holds } = await openStore();
+    await addMany(store, 20);
+    await store.add(scope, [marked("keepx"), marked("goesx", { thread: "one", at: 7 }), marked("restx")]);
+    const [keep, absorb] = ["keepx", "goesx"].map((id) => ({ id, version: 1 }));
+    const merge = { kind: "merge", keep: keep!, absorb: absorb!, reason: "alike" } as const;
+    await store.apply(scope, "run", [merge]);
+    assert.ok(holds("Zyzzyvagoesx"), "kept for undo");
+    // Taken back and done again: what each of the two kept is in the journal too.
+    const { run } = await store.undo(scope, "run");
+    await store.undo(scope, run);
+    await store.forget(scope, { ids: [erased] }, { erase: true });
+    if (erased === "keepx") assertGone(holds, "keepx");
+    // Its tags are the kept one's own by now.
+    for (const trace of traces("goesx")) {
+      if (erased === "keepx" || trace !== "taggoesx")
+        assert.ok(!holds(trace), `${String(trace)} is still there`);
+    }
+    assert.equal((await store.phraseRows(scope, ["zyzzyvarestx"], 5)).length, 1);
+    await store.close();
+  }
+});

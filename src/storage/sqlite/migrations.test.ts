@@ -4,7 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
+import { utcDay } from "../../contract/relevance.ts";
 import { plainAnalyzer, sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
+import { checkConsistency } from "./check-consistency.ts";
 import { applicationId, migrations } from "./migrations.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
 
@@ -62,6 +64,19 @@ for (let version = 1; version < migrations.length; version++) {
       const vectors = memories.map(({ row, memory }) => ({ row, version: memory.version, values: null }));
       assert.deepEqual(await migrated.addVectors(scope, "next-model", vectors), [true, true, true, true]);
       assert.equal((await migrated.stats(scope)).unknown["next-model"], 4);
+      const { entries } = await migrated.journal(scope, page);
+      assert.equal((await migrated.undo(scope, entries[0]!.run)).undone, 1);
+      const query = { side: "at-least", threshold: 0.5, day: utcDay(Date.now()), limit: 9 } as const;
+      const { candidates } = await migrated.candidates(scope, { ...query, tier: "long_term" });
+      assert.deepEqual(candidates.map(({ id }) => id).sort(), ["a", "b", "gone"]);
+      const documents = await migrated.candidates(scope, { ...query, tier: "semantic" });
+      assert.equal(documents.candidates[0]?.document, true);
+      const place = { document: false, from: "long_term", to: "semantic", version: 1 } as const;
+      const action = { kind: "promote", id: "gone", ...place, reason: "used" } as const;
+      assert.deepEqual((await migrated.apply(scope, "run", [action])).outcomes, ["done"]);
+      await migrated.writeState(scope, "pass", "one");
+      using database = new DatabaseSync(path, { readOnly: true });
+      assert.deepEqual(checkConsistency(database), []);
     } finally {
       await migrated.close();
       await fresh.close();
