@@ -15,7 +15,8 @@ import { plainAnalyzer, sampleEntry } from "../../src/testing/store-samples.ts";
 
 const scope = { namespace: "n" };
 const folder = mkdtempSync(join(tmpdir(), "strata-moves-"));
-const programOf = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+const applying = fileURLToPath(new URL("applying-process.ts", import.meta.url));
+const undoing = fileURLToPath(new URL("undoing-process.ts", import.meta.url));
 
 /** A store with that many memories, each turn of one of ten threads. */
 async function makeStore(path: string, count: number): Promise<MemoryStore> {
@@ -70,7 +71,7 @@ test("of two processes with the same plan each action is done by one, and what t
   const plan = join(folder, "plan.json");
   writeFileSync(plan, JSON.stringify(actions));
   const children = ["one", "two"].map((run) =>
-    spawn(process.execPath, [programOf("applying-process.ts"), path, plan, run], {
+    spawn(process.execPath, [applying, path, plan, run], {
       stdio: ["pipe", "pipe", "inherit"],
     }),
   );
@@ -105,7 +106,7 @@ test("an undo killed on the way goes on where it stood, under the same run", asy
   for (let round = 0; round < 3; round++) {
     const { run, forgotten } = await store.forget(scope, { tags: ["t"] });
     assert.equal(forgotten, 1_500);
-    const child = spawn(process.execPath, [programOf("undoing-process.ts"), path, run!], {
+    const child = spawn(process.execPath, [undoing, path, run!], {
       stdio: "inherit",
     });
     const closed = new Promise((resolve) => child.once("close", resolve));
