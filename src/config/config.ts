@@ -15,6 +15,12 @@ export interface Config {
   readonly decayRate: number;
   /** 0: only when asked. */
   readonly cleanupIntervalMs: number;
+  readonly consolidation: {
+    readonly threshold: number;
+    readonly demotionThreshold: number;
+    /** Passes run by themselves; only with background tasks. */
+    readonly automatic: boolean;
+  };
   readonly embedding: EmbeddingConfig;
   readonly document: {
     readonly chunkSize: number;
@@ -126,6 +132,7 @@ export function configOf(layers: Layers, sources: ConfigSources): Config {
     tiers: Object.fromEntries(limits) as TierTable,
     decayRate: number("memory.importance_decay_rate"),
     cleanupIntervalMs: background ? number("memory.cleanup_interval") * 1_000 : 0,
+    consolidation: consolidationOf(layers, background),
     embedding: embeddingOf(layers, sources.environment ?? process.env),
     document: documentOf(layers),
     queryCache: { maxBytes: number("query_cache.max_bytes"), ttlMs: number("query_cache.ttl") * 1_000 },
@@ -199,6 +206,21 @@ function missing(key: string, provider: string): StrataError {
     `embedding.provider is "${provider}", which needs ${key}; set both.`,
     { details: { key } },
   );
+}
+
+function consolidationOf(layers: Layers, background: boolean): Config["consolidation"] {
+  const threshold = Number(layers.get("memory.consolidation_threshold").value);
+  const { value, origin } = layers.get("memory.demotion_threshold");
+  const demotionThreshold = origin === "default" ? Math.min(Number(value), threshold) : Number(value);
+  if (!(demotionThreshold <= threshold)) {
+    throw new StrataError(
+      "INVALID_CONFIGURATION",
+      `memory.demotion_threshold must be at most memory.consolidation_threshold, here ${threshold}; it is ${demotionThreshold}.`,
+      { details: { key: "memory.demotion_threshold" } },
+    );
+  }
+  const automatic = background && layers.get("memory.auto_consolidate").value === true;
+  return { threshold, demotionThreshold, automatic };
 }
 
 function documentOf(layers: Layers): Config["document"] {

@@ -25,7 +25,6 @@ function tierSettings(tier: Tier): Setting[] {
 
 const noRedis = "Without effect: a memory is one SQLite file, and nothing connects to Redis.";
 const noGraph = "Without effect: search compares exactly with every vector and has no graph to tune.";
-const noConsolidation = "Without effect: nothing moves between tiers by itself in this version.";
 
 const general: readonly Setting[] = [
   text(
@@ -71,19 +70,34 @@ const memory: readonly Setting[] = [
     0.1,
     "Share of the recency bonus a memory loses for each UTC day without use.",
   ),
-  unlikeReference(number("memory.consolidation_threshold", share, 0.75, noConsolidation)),
+  number(
+    "memory.consolidation_threshold",
+    share,
+    0.75,
+    "Relevance from which on a memory is promoted, one tier at a time.",
+  ),
+  number(
+    "memory.demotion_threshold",
+    share,
+    0.2,
+    "Relevance below which a memory of a tier with a time to live is demoted, one tier at a time; at most `consolidation_threshold`, 0: never.",
+  ),
   number(
     "memory.cleanup_interval",
     seconds,
     300,
-    "Seconds between two removals of what has expired, while a memory is open; 0: only when asked. Expired memories are invisible at once in any case.",
+    "Seconds between two removals of what has expired and two consolidations, while a memory is open; 0: only when asked. Expired memories are invisible at once in any case.",
   ),
   flag(
     "memory.enable_background_tasks",
     true,
-    "Whether an open memory cleans up by itself; `cleanup` does it when asked.",
+    "Whether an open memory cleans up and consolidates by itself; `cleanup` and `consolidate` do it when asked.",
   ),
-  unlikeReference(flag("memory.auto_consolidate", true, noConsolidation)),
+  flag(
+    "memory.auto_consolidate",
+    true,
+    "Whether memories move between tiers by themselves: every `cleanup_interval` while a memory is open, and a little when it is closed.",
+  ),
 ];
 
 const embedding: readonly Setting[] = [

@@ -1,25 +1,32 @@
 import { v7 as uuidv7 } from "uuid";
 import type { Clock } from "../contract/clock.ts";
 import type { MemoryStore } from "../contract/memory-store.ts";
-import { utcDay } from "../contract/relevance.ts";
-import type { Scope } from "../contract/scope.ts";
+import { operationChannels } from "../contract/operations.ts";
 import type { ConsolidationReport } from "./consolidation-report.ts";
-import { readPassState } from "./pass-state.ts";
+import { isPassDue, readPassState } from "./pass-state.ts";
+
+/** A pass as the task runs it. */
+export interface BackgroundPass {
+  readonly namespace: string;
+  readonly signal: AbortSignal;
+  readonly maxActions: number;
+  readonly maxExamined: number;
+}
 
 /** What the task needs. */
 export interface BackgroundTaskSetup {
+  /** Publishes the removal of what has expired. */
+  readonly source: object;
   readonly store: MemoryStore;
   readonly clock: Clock;
   readonly random: () => number;
   readonly intervalMs: number;
   /** Writes uses that wait. */
   readonly prepare: (() => Promise<void>) | undefined;
-  readonly consolidate: (options: {
-    readonly namespace: string;
-    readonly signal: AbortSignal;
-    readonly maxActions: number;
-    readonly maxExamined: number;
-  }) => Promise<ConsolidationReport>;
+  /** Runs a pass; absent: only what has expired is removed. */
+  readonly consolidate: ((options: BackgroundPass) => Promise<ConsolidationReport>) | undefined;
+  /** Namespaces used in this process since it was last asked. */
+  readonly takeUsed: () => readonly string[];
   /** Told when a round fails; the next may find the disk free and the file unlocked. */
   readonly onFailure: () => void;
 }
@@ -74,10 +81,6 @@ export class BackgroundTask {
     return this.#idle;
   }
 
-  noteUse(namespace: string): void {
-    if (this.#used.size < usedAtMost) this.#used.add(namespace);
-  }
-
   #schedule(): void {
     const { clock, random, intervalMs } = this.#setup;
     this.#cancel = clock.schedule(() => this.#begin(), intervalMs * (1 + jitter * (2 * random() - 1)));
@@ -97,10 +100,11 @@ export class BackgroundTask {
     const { signal } = this.#stop;
     await this.#clean(signal);
     signal.throwIfAborted();
-    const { store } = this.#setup;
+    const { store, consolidate } = this.#setup;
+    if (!consolidate) return;
     if (!(await store.acquireLease(tendingLease, this.#holder, tendingLeaseMs))) return;
     try {
-      await this.#tend(signal);
+      await this.#tend(consolidate, signal);
     } finally {
       await store.releaseLease(tendingLease, this.#holder);
     }
@@ -112,11 +116,16 @@ export class BackgroundTask {
     if (!(await store.acquireLease(cleanupLease, this.#holder, intervalMs * (1 - jitter)))) return;
     // What was used lives longer: expiry counts from last use.
     await this.#setup.prepare?.();
-    await store.cleanup({ dryRun: false }, { signal });
+    await operationChannels.cleanup.trace(this.#setup.source, () =>
+      store.cleanup({ dryRun: false }, { signal }),
+    );
   }
 
-  async #tend(signal: AbortSignal): Promise<void> {
-    const { store, clock, consolidate } = this.#setup;
+  async #tend(
+    consolidate: (options: BackgroundPass) => Promise<ConsolidationReport>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { store, clock } = this.#setup;
     let renewedAt = clock.monotonic();
     let passes = 0;
     for await (const namespace of this.#turns()) {
@@ -126,7 +135,9 @@ export class BackgroundTask {
         if (!(await store.acquireLease(tendingLease, this.#holder, tendingLeaseMs))) return;
       }
       const wasUsed = this.#used.delete(namespace);
-      if (!wasUsed && !(await this.#isDue({ namespace }))) continue;
+      const scope = { namespace };
+      const state = wasUsed ? undefined : await readPassState(store, scope);
+      if (!(await isPassDue(store, scope, state, clock.now()))) continue;
       await consolidate({ namespace, signal, ...passBounds });
       passes += 1;
       if (passes === passesAtMost) return;
@@ -135,6 +146,7 @@ export class BackgroundTask {
 
   /** Half of the passes for namespaces used here, the rest for all others in turn. */
   async *#turns(): AsyncGenerator<string> {
+    for (const name of this.#setup.takeUsed()) if (this.#used.size < usedAtMost) this.#used.add(name);
     yield* [...this.#used].slice(0, passesAtMost / 2);
     let asked = 0;
     if (this.#next >= this.#names.length) {
@@ -145,12 +157,5 @@ export class BackgroundTask {
       asked += 1;
       yield this.#names[this.#next++]!;
     }
-  }
-
-  async #isDue(scope: Scope): Promise<boolean> {
-    const { store, clock } = this.#setup;
-    const state = await readPassState(store, scope);
-    if (state === undefined || state.more || state.day < utcDay(clock.now())) return true;
-    return state.generation !== (await store.generation(scope));
   }
 }

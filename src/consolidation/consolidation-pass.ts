@@ -12,7 +12,7 @@ import type { Scope } from "../contract/scope.ts";
 import { type Tier, type TierTable, tiers } from "../contract/tier.ts";
 import type { ConsolidationReport, MoveCounts, PassFailure, PassStage } from "./consolidation-report.ts";
 import type { ConsolidatorSettings } from "./consolidator-options.ts";
-import { DuplicateSearch } from "./duplicate-search.ts";
+import { type DuplicatePage, DuplicateSearch } from "./duplicate-search.ts";
 import type { MergeProposal } from "./merge-plan.ts";
 import type { MovePolicy, MoveRoute } from "./move-policy.ts";
 import { type PassState, readPassState, writePassState } from "./pass-state.ts";
@@ -21,6 +21,9 @@ import { PlannedTiers } from "./planned-tiers.ts";
 
 /** Entries read, and actions performed in one transaction: so short that readers and writers hardly notice. */
 export const sliceSize = 128;
+
+/** Changed memories whose neighbours one pass looks for. */
+const similarAtMost = 2_000;
 
 /** How one pass is called. */
 export interface PassCall {
@@ -32,6 +35,8 @@ export interface PassCall {
   readonly limits: TierTable;
   readonly maxActions: number;
   readonly maxExamined: number;
+  /** Look for near-duplicates. */
+  readonly similar: boolean;
   /** Called before each slice; what it throws ends the pass between two slices. */
   readonly beforeSlice: () => Promise<void>;
   readonly signal: AbortSignal | undefined;
@@ -73,7 +78,7 @@ export class ConsolidationPass {
     await this.#stage("prepare", async () => this.#settings.prepare?.());
     const before = await readPassState(this.#store, scope);
     await this.#stage("expire", () => this.#expire());
-    const cursor = await this.#stage("merge", () => this.#merge(before?.cursor));
+    const cursors = await this.#stage("merge", () => this.#merge(before));
     for (const policy of this.#settings.policies) {
       await this.#stage(policy.kind, () => this.#move(policy, before));
     }
@@ -81,13 +86,7 @@ export class ConsolidationPass {
       const { day, at } = { day: utcDay(this.#now), at: this.#settings.clock.now() };
       const generation = await this.#store.generation(scope);
       const judged = this.#more ? (before?.day ?? day - 1) : day;
-      const state = {
-        at,
-        day: judged,
-        generation,
-        ...(cursor !== undefined && { cursor }),
-        more: this.#more,
-      };
+      const state = { at, day: judged, generation, ...cursors, more: this.#more };
       await writePassState(this.#store, scope, state, { signal });
     }
     return this.#report(this.#settings.clock.monotonic() - startedAt);
@@ -111,14 +110,33 @@ export class ConsolidationPass {
   }
 
   /** @returns Where the feed was read to. */
-  async #merge(from: string | undefined): Promise<string | undefined> {
-    const { scope, signal, maxExamined } = this.#call;
+  async #merge(before: PassState | undefined): Promise<Pick<PassState, "cursor" | "similarCursor">> {
+    const { scope, signal, similar, maxExamined } = this.#call;
     const search = new DuplicateSearch(this.#store, scope, this.#settings, this.#settled, signal);
+    const cursor = await this.#mergeFound(before?.cursor, maxExamined, (...page) => search.same(...page));
+    let similarCursor = before?.similarCursor;
+    if (similar && this.#settings.neighbours) {
+      const bound = Math.min(maxExamined, similarAtMost);
+      try {
+        similarCursor = await this.#mergeFound(similarCursor, bound, (...page) => search.similar(...page));
+      } catch (error) {
+        signal?.throwIfAborted();
+        // What finds neighbours is a model's index, and may be down: the rest of the pass does without.
+        this.#failures.push({ stage: "merge", code: errorCodeOf(error) });
+      }
+    }
+    return { ...(cursor !== undefined && { cursor }), ...(similarCursor !== undefined && { similarCursor }) };
+  }
+
+  async #mergeFound(
+    from: string | undefined,
+    examinedAtMost: number,
+    find: (cursor: string | undefined, limit: number) => Promise<DuplicatePage>,
+  ): Promise<string | undefined> {
     let cursor = from;
-    for (let left = maxExamined; left > 0; ) {
+    for (let left = examinedAtMost; left > 0; ) {
       await this.#call.beforeSlice();
-      const page = await search.next(cursor, Math.min(left, sliceSize));
-      if (page.failure !== undefined) this.#fail("merge", page.failure);
+      const page = await find(cursor, Math.min(left, sliceSize));
       this.#proposals.push(...page.proposals);
       if (page.merges.length > 0) {
         for (const { keep, absorb } of page.merges) await this.#planned?.merge(keep, absorb);
@@ -130,14 +148,8 @@ export class ConsolidationPass {
       if (!page.more) return cursor;
       if (this.#actions.length >= this.#call.maxActions) break;
     }
-    if (maxExamined > 0) this.#more = true;
+    if (examinedAtMost > 0) this.#more = true;
     return cursor;
-  }
-
-  #fail(stage: PassStage, error: unknown): void {
-    if (!this.#failures.some((failure) => failure.stage === stage)) {
-      this.#failures.push({ stage, code: errorCodeOf(error) });
-    }
   }
 
   async #move(policy: MovePolicy, before: PassState | undefined): Promise<void> {

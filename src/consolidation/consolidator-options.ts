@@ -31,6 +31,8 @@ export interface MemoryConsolidatorOptions {
   readonly maxExamined?: number | undefined;
   /** Runs before each pass, such as the writing of uses that wait. */
   readonly prepare?: (() => Promise<void>) | undefined;
+  /** Namespaces used since it was last asked, for the background task to come to first. Default: none. */
+  readonly takeUsed?: (() => readonly string[]) | undefined;
   /** For tests. Default: the machine's time. */
   readonly clock?: Clock | undefined;
   /** Uniform in 0..1, for the spread of background passes. For tests. Default Math.random. */
@@ -55,6 +57,7 @@ export interface ConsolidatorSettings {
   readonly maxActions: number;
   readonly maxExamined: number;
   readonly prepare: (() => Promise<void>) | undefined;
+  readonly takeUsed: () => readonly string[];
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -71,6 +74,7 @@ const names: readonly string[] = [
   "maxActions",
   "maxExamined",
   "prepare",
+  "takeUsed",
   "clock",
   "random",
 ] satisfies (keyof MemoryConsolidatorOptions)[];
@@ -98,6 +102,7 @@ export function checkConsolidatorOptions(options: MemoryConsolidatorOptions): Co
     maxActions: count(options.maxActions ?? 100_000, 1, "maxActions"),
     maxExamined: count(options.maxExamined ?? 10_000, 0, "maxExamined"),
     prepare: options.prepare,
+    takeUsed: options.takeUsed ?? (() => []),
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
   };

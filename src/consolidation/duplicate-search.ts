@@ -21,8 +21,6 @@ export interface DuplicatePage {
   readonly examined: number;
   readonly cursor: string;
   readonly more: boolean;
-  /** Why near-duplicates were not looked for. */
-  readonly failure?: unknown;
 }
 
 /** Looks for duplicates of what changed, by following the store's change feed: never by a scan. */
@@ -34,7 +32,6 @@ export class DuplicateSearch {
   readonly #signal: AbortSignal | undefined;
   /** Pairs that were found from their other side already. */
   readonly #proposed = new Set<string>();
-  #failed = false;
 
   /** @param settled What was merged in this pass, by it too. */
   constructor(
@@ -51,26 +48,33 @@ export class DuplicateSearch {
     this.#signal = signal;
   }
 
-  /** @param cursor Where the feed was read to; undefined, or forgotten by the store: from the beginning. */
-  async next(cursor: string | undefined, limit: number): Promise<DuplicatePage> {
-    const page = await this.#changes(cursor, limit);
-    const rows = page.rows.filter((row) => row.source === undefined).map((row) => row.row);
-    const read = await this.#store.read(this.#scope, rows);
-    const changed = read.filter((memory) => memory !== undefined && isMergeable(memory)) as Memory[];
-    const merges = await this.#exact(changed);
+  /**
+   * Duplicates to the letter among what changed.
+   * @param cursor Where the feed was read to; undefined, or forgotten by the store: from the beginning.
+   */
+  async same(cursor: string | undefined, limit: number): Promise<DuplicatePage> {
+    const { changed, ...page } = await this.#changed(cursor, limit);
+    return { ...page, merges: await this.#exact(changed), proposals: [] };
+  }
+
+  /** Memories that say the same as what changed, in other form. @param cursor As of {@link same}, but another one. */
+  async similar(cursor: string | undefined, limit: number): Promise<DuplicatePage> {
+    const { changed, ...page } = await this.#changed(cursor, limit);
+    const merges: FoundMerge[] = [];
     const proposals: MergeProposal[] = [];
-    let failure: unknown;
-    try {
-      await this.#near(changed, merges, proposals);
-    } catch (error) {
-      this.#signal?.throwIfAborted();
-      // What finds neighbours is a model's index, and may be down: the rest of the pass does without.
-      this.#failed = true;
-      failure = error;
-    }
-    const { cursor: next, more } = page;
-    const examined = page.rows.length + page.removed.length;
-    return { merges, proposals, examined, cursor: next, more, ...(failure !== undefined && { failure }) };
+    await this.#near(changed, merges, proposals);
+    return { ...page, merges, proposals };
+  }
+
+  async #changed(
+    cursor: string | undefined,
+    limit: number,
+  ): Promise<Omit<DuplicatePage, "merges" | "proposals"> & { readonly changed: readonly Memory[] }> {
+    const { rows, removed, cursor: next, more } = await this.#changes(cursor, limit);
+    const notes = rows.filter((row) => row.source === undefined).map((row) => row.row);
+    const read = await this.#store.read(this.#scope, notes);
+    const changed = read.filter((memory) => memory !== undefined && isMergeable(memory)) as Memory[];
+    return { changed, examined: rows.length + removed.length, cursor: next, more };
   }
 
   async #changes(cursor: string | undefined, limit: number): Promise<ChangePage> {
@@ -95,7 +99,7 @@ export class DuplicateSearch {
 
   async #near(changed: readonly Memory[], merges: FoundMerge[], proposals: MergeProposal[]): Promise<void> {
     const { neighbours } = this.#settings;
-    if (!neighbours || this.#failed) return;
+    if (!neighbours) return;
     for (const memory of changed) {
       this.#signal?.throwIfAborted();
       if (this.#settled.has(memory.id)) continue;

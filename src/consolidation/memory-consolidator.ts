@@ -31,6 +31,8 @@ export interface ConsolidationOptions {
   /** Instead of the consolidator's own. */
   readonly maxActions?: number | undefined;
   readonly maxExamined?: number | undefined;
+  /** Look for near-duplicates, where the consolidator has `neighbours`. Default true. */
+  readonly similar?: boolean | undefined;
 }
 
 /** One entry that a pass would move. */
@@ -44,6 +46,14 @@ export interface MoveResult {
   readonly run: string;
   readonly outcome: ActionOutcome;
   readonly evicted: readonly Evicted[];
+}
+
+/** How the background task is started. */
+export interface BackgroundOptions {
+  /** The first round now, instead of after the first wait. Default false. */
+  readonly atOnce?: boolean | undefined;
+  /** Only remove what has expired. Default false. */
+  readonly cleanupOnly?: boolean | undefined;
 }
 
 /** A namespace's lease is held so long after the last slice; a crashed holder's passes on then. */
@@ -81,7 +91,11 @@ export class MemoryConsolidator {
    * Runs one pass over a namespace. While another worker is at it nothing is done, and the report says `busy`.
    * @throws What the store throws, and the signal's reason
    */
-  async runConsolidation(options: ConsolidationOptions = {}): Promise<ConsolidationReport> {
+  runConsolidation(options: ConsolidationOptions = {}): Promise<ConsolidationReport> {
+    return operationChannels.consolidate.trace(this, () => this.#runConsolidation(options));
+  }
+
+  async #runConsolidation(options: ConsolidationOptions): Promise<ConsolidationReport> {
     const { dryRun = false, signal } = options;
     const scope = this.#scope(options.namespace);
     const maxActions = count(options.maxActions ?? this.#settings.maxActions, 1, "maxActions");
@@ -99,6 +113,7 @@ export class MemoryConsolidator {
         limits: await this.#tierLimits(scope),
         maxActions,
         maxExamined,
+        similar: options.similar ?? true,
         signal,
         async beforeSlice() {
           await breath();
@@ -228,16 +243,21 @@ export class MemoryConsolidator {
    * One process of all that share the store does so at a time. Keeps no process alive.
    * @param intervalMs Default 300,000; each wait is up to a tenth shorter or longer.
    */
-  startBackgroundTask(intervalMs = 300_000, options: { readonly atOnce?: boolean | undefined } = {}): void {
+  startBackgroundTask(intervalMs = 300_000, options: BackgroundOptions = {}): void {
     if (!(intervalMs >= 1)) throw invalid("intervalMs", "at least 1", intervalMs);
     if (this.#background) return;
     this.#background = new BackgroundTask({
+      source: this,
       store: this.#store,
       clock: this.#settings.clock,
       random: this.#settings.random,
       intervalMs,
-      consolidate: (passOptions) => this.runConsolidation(passOptions),
+      consolidate:
+        options.cleanupOnly === true
+          ? undefined
+          : (pass) => this.runConsolidation({ ...pass, similar: this.#settings.mergeSimilar }),
       prepare: this.#settings.prepare,
+      takeUsed: this.#settings.takeUsed,
       onFailure: () => this.#totals.fail(),
     });
     this.#background.start(options.atOnce ?? false);
@@ -250,11 +270,6 @@ export class MemoryConsolidator {
     task.stop();
     this.#stopped = Promise.all([this.#stopped, task.idle]).then(() => {});
     this.#background = undefined;
-  }
-
-  /** Tells that memories of a namespace were used, so that the background task comes to it soon. */
-  noteUse(namespace: string): void {
-    this.#background?.noteUse(namespace);
   }
 
   /** Stops the background task and waits for what is under way. */

@@ -1,4 +1,5 @@
 import type { MemoryStore, StoreCall } from "../contract/memory-store.ts";
+import { utcDay } from "../contract/relevance.ts";
 import type { Scope } from "../contract/scope.ts";
 
 /** Where consolidation stands in a namespace, kept in its store, so that every worker goes on where the last one stopped. */
@@ -11,6 +12,8 @@ export interface PassState {
   readonly generation: string;
   /** Where duplicates are looked for next, as the change feed counts. Absent: from the beginning. */
   readonly cursor?: string;
+  /** As `cursor`, for near-duplicates, which cost more and are not looked for by every pass. */
+  readonly similarCursor?: string;
   /** A bound ended the last pass. */
   readonly more: boolean;
 }
@@ -29,6 +32,17 @@ export async function readPassState(store: MemoryStore, scope: Scope): Promise<P
   } catch {
     return undefined;
   }
+}
+
+/** Whether a pass may find something: a bound ended the last one, the UTC day turned, or the namespace changed. */
+export async function isPassDue(
+  store: MemoryStore,
+  scope: Scope,
+  state: PassState | undefined,
+  now: number,
+): Promise<boolean> {
+  if (state === undefined || state.more || state.day < utcDay(now)) return true;
+  return state.generation !== (await store.generation(scope));
 }
 
 export function writePassState(

@@ -11,7 +11,6 @@ import type { BuiltinModel } from "../embedding/models/builtin-model.ts";
 import { createAnalyzer } from "../retrieval/analyzer.ts";
 import { checkRanking } from "../retrieval/ranking-options.ts";
 import { openSqliteStore } from "../storage/sqlite/sqlite-store.ts";
-import { BackgroundCleanup } from "./background-cleanup.ts";
 import { checkQueryCache, type QueryCacheOptions } from "./cached-recall.ts";
 import { checkOptions } from "./check-values.ts";
 import { openConfiguredModel } from "./configured-model.ts";
@@ -19,6 +18,7 @@ import { LiveFigures } from "./live-figures.ts";
 import { observe } from "./observe.ts";
 import { Parts } from "./parts.ts";
 import { Strata } from "./strata.ts";
+import { Tending } from "./tending.ts";
 
 /** How a memory is opened. Every field wins over the environment. */
 export interface OpenOptions extends ConfigOverrides {
@@ -42,6 +42,9 @@ export interface OpenOptions extends ConfigOverrides {
   /** For tests. Default: the machine's time. */
   readonly clock?: Clock | undefined;
 }
+
+/** Memories like a changed one that are compared with it. */
+const neighbourCount = 8;
 
 const optionNames = [
   "path",
@@ -125,6 +128,21 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
       preloaded = undefined;
       return first ?? openEmbedder();
     },
+    async consolidator() {
+      const { MemoryConsolidator } = await import("../consolidation/memory-consolidator.ts");
+      const { threshold, demotionThreshold } = config.consolidation;
+      return new MemoryConsolidator(store, {
+        namespace: config.namespace,
+        consolidationThreshold: threshold,
+        demotionThreshold,
+        decayRate,
+        tiers,
+        neighbours: (scope, { id }, { signal }) => parts.neighbours(scope, id, neighbourCount, signal),
+        prepare: () => parts.uses.flush(),
+        takeUsed: () => parts.uses.takeUsed(),
+        clock,
+      });
+    },
     formerEmbedders: formerModels(formerModel, config, builtin).map((open) => () => embedderOf(open())),
     embedderOf,
     async counter() {
@@ -148,8 +166,12 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
   });
   const observation = observe(parts, config);
   if (config.cleanupIntervalMs > 0) {
-    const cleanup = new BackgroundCleanup(parts, config.cleanupIntervalMs);
-    parts.onClose(() => cleanup.close());
+    const tending = new Tending(parts, {
+      intervalMs: config.cleanupIntervalMs,
+      consolidates: config.consolidation.automatic,
+      namespace: config.namespace,
+    });
+    parts.onClose(() => tending.close());
   }
   const memory = new Strata(parts, {
     namespace: config.namespace,

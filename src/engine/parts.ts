@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import type { MemoryConsolidator } from "../consolidation/memory-consolidator.ts";
 import type { TokenCounter } from "../contract/chunk.ts";
 import type { Clock } from "../contract/clock.ts";
 import type { Embedder, EmbeddingModel } from "../contract/embedding-model.ts";
@@ -21,6 +22,7 @@ export interface PartMakers {
   /** Of a model that comes into use later. */
   embedderOf(model: EmbeddingModel): Promise<OwnEmbedder>;
   retriever(embedder: Embedder): Promise<Retriever>;
+  consolidator(): Promise<MemoryConsolidator>;
   /** For a model that does not count its tokens. */
   counter(): Promise<TokenCounter>;
 }
@@ -55,6 +57,7 @@ export class Parts {
   readonly #closers: (() => Promise<void> | void)[] = [];
   #model: ModelParts;
   #formerModels: readonly ModelParts[];
+  #consolidator: Promise<MemoryConsolidator> | undefined;
   /** Namespaces last answered by a former model. */
   readonly #changing = new LRUCache<string, Changing>({ max: maxChanging });
 
@@ -75,6 +78,35 @@ export class Parts {
   /** Of the model in use. */
   retriever(): Promise<Retriever> {
     return this.#model.retriever();
+  }
+
+  /** Loaded when it is first needed; after a failure it is tried again. */
+  consolidator(): Promise<MemoryConsolidator> {
+    this.#consolidator ??= this.#makers.consolidator().then(
+      (made) => {
+        this.rooms.push(made);
+        this.onClose(() => made.close());
+        return made;
+      },
+      (error: unknown) => {
+        this.#consolidator = undefined;
+        throw error;
+      },
+    );
+    return this.#consolidator;
+  }
+
+  /** Ids of the memories of a namespace that are most like one of them, by the vectors of the model in use. */
+  async neighbours(
+    scope: Scope,
+    id: string,
+    limit: number,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly string[]> {
+    const [vector] = await this.store.vectors(scope, [id]);
+    if (!vector || vector.model !== (await this.embedder()).model.id) return [];
+    const rows = await (await this.retriever()).neighbours(scope, vector.values, limit, signal);
+    return (await this.store.read(scope, rows)).flatMap((memory) => (memory ? [memory.id] : []));
   }
 
   /** Takes another model into use; the one so far answers as long as its vectors are more. The memory closes both. */

@@ -5,12 +5,15 @@ import type { MemoryStore, Use } from "../contract/memory-store.ts";
 const flushAfterMs = 1_000;
 /** Uses waiting for the store; more are written at once. */
 const maxWaiting = 10_000;
+/** Namespaces remembered as used. */
+const maxUsed = 10_000;
 
 /** Gathers the uses of memories, so that reading never waits for a write. */
 export class UseBuffer {
   readonly #store: MemoryStore;
   readonly #clock: Clock;
   readonly #waiting = new Map<string, Map<string, Use>>();
+  readonly #used = new Set<string>();
   #count = 0;
   #cancel: (() => void) | undefined;
   #flushing: Promise<void> = Promise.resolve();
@@ -24,6 +27,7 @@ export class UseBuffer {
   /** Counts one use of each memory, now. */
   add(namespace: string, ids: readonly string[]): void {
     const lastUsedAt = this.#clock.now();
+    if (ids.length > 0 && this.#used.size < maxUsed) this.#used.add(namespace);
     const uses = this.#waiting.get(namespace) ?? new Map<string, Use>();
     this.#waiting.set(namespace, uses);
     for (const id of ids) {
@@ -33,6 +37,13 @@ export class UseBuffer {
     }
     if (this.#count > maxWaiting) void this.flush().catch(() => {});
     else this.#cancel ??= this.#clock.schedule(() => void this.flush().catch(() => {}), flushAfterMs);
+  }
+
+  /** Namespaces of which memories were used since this was last asked; of very many, some. */
+  takeUsed(): string[] {
+    const names = [...this.#used];
+    this.#used.clear();
+    return names;
   }
 
   /** Memories whose uses wait to be written. */

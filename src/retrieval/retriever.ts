@@ -255,6 +255,26 @@ export class Retriever {
     return this.#indexes.measure(scope, signal);
   }
 
+  /**
+   * Rows of the memories whose vectors are nearest to one of the retriever's model, the nearest first; fewer when the
+   * namespace holds fewer vectors.
+   */
+  async neighbours(
+    scope: Scope,
+    vector: Float32Array,
+    limit: number,
+    signal?: AbortSignal,
+  ): Promise<number[]> {
+    this.#checkOpen();
+    const index = await this.#indexes.current(scope, signal);
+    const { numbers, scores } = index.vectors.nearest(vector, limit, undefined, undefined);
+    const { rows } = index.columns.arrays;
+    return [...numbers.keys()]
+      .sort((a, b) => scores[b]! - scores[a]!)
+      .slice(0, limit)
+      .map((at) => rows[numbers[at]!]!);
+  }
+
   /** Writes what the next process can start from. Idempotent; later calls reject with CLOSED. */
   close(): Promise<void> {
     this.#closing ??= this.#indexes.close();
