@@ -22,12 +22,14 @@ export type { MemoryConsolidatorOptions, NeighbourSearch } from "./consolidation
 export { demotionPolicy } from "./consolidation/demotion-policy.ts";
 export {
   type AnalyzedCandidate,
+  type BackgroundOptions,
   type ConsolidationOptions,
   MemoryConsolidator,
   type MoveResult,
 } from "./consolidation/memory-consolidator.ts";
 export type { MergeProposal } from "./consolidation/merge-plan.ts";
 export type { MoveContext, MovePolicy, MoveRoute } from "./consolidation/move-policy.ts";
+export type { NextMove } from "./consolidation/next-moves.ts";
 export { promotionPolicy } from "./consolidation/promotion-policy.ts";
 export type { Clock } from "./contract/clock.ts";
 export type {
@@ -119,6 +121,7 @@ export { type OpenModelOptions, openModel } from "./embedding/models/open-model.
 export { SqliteVectorCache, type SqliteVectorCacheOptions } from "./embedding/sqlite-vector-cache.ts";
 export type { QueryCacheOptions } from "./engine/cached-recall.ts";
 export type { Time } from "./engine/check-values.ts";
+export type { ConsolidateOptions, MemoryLife, MemoryRelevance } from "./engine/consolidate-options.ts";
 export { verifyExport } from "./engine/export-format.ts";
 export type { ExportOptions } from "./engine/export-memories.ts";
 export type { FilterOptions } from "./engine/filter-options.ts";

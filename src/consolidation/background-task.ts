@@ -83,7 +83,8 @@ export class BackgroundTask {
 
   #schedule(): void {
     const { clock, random, intervalMs } = this.#setup;
-    this.#cancel = clock.schedule(() => this.#begin(), intervalMs * (1 + jitter * (2 * random() - 1)));
+    const waitMs = Math.round(intervalMs * (1 + jitter * (2 * random() - 1)));
+    this.#cancel = clock.schedule(() => this.#begin(), waitMs);
   }
 
   #begin(): void {
@@ -113,7 +114,8 @@ export class BackgroundTask {
   async #clean(signal: AbortSignal): Promise<void> {
     const { store, intervalMs } = this.#setup;
     // Kept until it runs out, so that many processes clean up as often as one. A tenth shorter, for waits that are.
-    if (!(await store.acquireLease(cleanupLease, this.#holder, intervalMs * (1 - jitter)))) return;
+    if (!(await store.acquireLease(cleanupLease, this.#holder, Math.floor(intervalMs * (1 - jitter)))))
+      return;
     // What was used lives longer: expiry counts from last use.
     await this.#setup.prepare?.();
     await operationChannels.cleanup.trace(this.#setup.source, () =>

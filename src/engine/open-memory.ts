@@ -179,6 +179,12 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     observation,
     document: config.document,
     hygiene: config.hygiene,
+    tending: {
+      consolidationThreshold: config.consolidation.threshold,
+      demotionThreshold: config.consolidation.demotionThreshold,
+      decayRate,
+      limits: tiers,
+    },
     queryCache: {
       ...checkedCache,
       maxBytes: checkedCache.maxBytes ?? config.queryCache.maxBytes,

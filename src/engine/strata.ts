@@ -1,6 +1,10 @@
 import { resolve } from "node:path";
 import type { QueryOptimizer } from "../caching/query-optimizer.ts";
 import type { HygieneConfig } from "../config/config.ts";
+import type { ConsolidationReport } from "../consolidation/consolidation-report.ts";
+import type { MemoryConsolidator } from "../consolidation/memory-consolidator.ts";
+import type { TendingRules } from "../consolidation/next-moves.ts";
+import type { UndoResult } from "../contract/consolidation.ts";
 import { StrataError } from "../contract/errors.ts";
 import { vectorText } from "../contract/index-text.ts";
 import type { Memory, StoredDocument } from "../contract/memory.ts";
@@ -29,6 +33,7 @@ import {
   checkQuestion,
   checkUri,
 } from "./check-values.ts";
+import type { ConsolidateOptions, MemoryLife } from "./consolidate-options.ts";
 import { type ExportOptions, exportMemories } from "./export-memories.ts";
 import { checkFilter, type FilterOptions, filterNames } from "./filter-options.ts";
 import { findSimilar } from "./hygiene/find-similar.ts";
@@ -102,6 +107,7 @@ export class Strata {
   readonly snapshots: Snapshots;
   readonly #parts: Parts;
   readonly #document: Omit<IngestDefaults, "onSecret">;
+  readonly #tending: Omit<TendingRules, "now">;
   readonly #recalls: CachedRecall;
   readonly #hygiene: HygieneConfig;
   readonly #echoes: RecallEchoes;
@@ -120,6 +126,7 @@ export class Strata {
       readonly observation: Observation;
       readonly document: Omit<IngestDefaults, "onSecret">;
       readonly hygiene: HygieneConfig;
+      readonly tending: Omit<TendingRules, "now">;
     },
   ) {
     this.#parts = parts;
@@ -129,6 +136,7 @@ export class Strata {
     this.#document = options.document;
     this.#hygiene = options.hygiene;
     this.#echoes = new RecallEchoes(parts.clock);
+    this.#tending = options.tending;
     this.#recalls = new CachedRecall(parts, options.queryCache);
     this.snapshots = new Snapshots(parts, {
       run: (operation, call) => this.#run(operation, call),
@@ -136,6 +144,12 @@ export class Strata {
     });
     this.namespace = options.namespace;
     this.path = options.path;
+  }
+
+  /** What tends the tiers: its figures, single moves, and what it would do with a tier. Loaded when it is asked for. */
+  get consolidator(): Promise<MemoryConsolidator> {
+    this.#checkOpen();
+    return this.#parts.consolidator();
   }
 
   /** What keeps the answers of `recall` and `search`: its figures, and `invalidateCache`. */
@@ -389,12 +403,71 @@ export class Strata {
     });
   }
 
-  /** What happened to memories (evicted, expired, forgotten), newest first. */
+  /**
+   * One pass over the tiers of a namespace: removes what has expired, merges what is there twice, demotes what nobody
+   * uses, promotes what is used; with `dryRun` it only tells what it would do. Journaled under the report's `run`, which
+   * `undo` takes back. Done by itself every few minutes, unless the configuration says otherwise.
+   */
+  consolidate(options?: ConsolidateOptions): Promise<ConsolidationReport>;
+  /** One pass over each namespace, a report for each. */
+  consolidate(
+    options: Omit<ConsolidateOptions, "namespace"> & { readonly all: true },
+  ): Promise<readonly ConsolidationReport[]>;
+  consolidate(
+    options?: ConsolidateOptions & { readonly all?: boolean | undefined },
+  ): Promise<ConsolidationReport | readonly ConsolidationReport[]> {
+    return this.#follow(async () => {
+      const { namespace, signal, dryRun, all } = checkOptions(
+        options,
+        [...callNames, "dryRun", "all"],
+        "consolidate",
+      );
+      const consolidator = await this.#parts.consolidator();
+      const pass = (name: string): Promise<ConsolidationReport> =>
+        consolidator.runConsolidation({ namespace: name, dryRun: dryRun === true, signal });
+      if (all !== true) return pass(this.#scope(namespace).namespace);
+      const reports: ConsolidationReport[] = [];
+      for (const name of await this.#parts.store.namespaces()) reports.push(await pass(name));
+      return reports;
+    });
+  }
+
+  /**
+   * Takes a run of the journal back: a consolidation, what `forget` removed, or another undo. What changed since is left
+   * as it is, and told.
+   * @throws NOT_FOUND
+   */
+  undo(run: string, options?: CallOptions): Promise<UndoResult> {
+    return this.#follow(async () => {
+      const { namespace, signal } = checkOptions(options, callNames, "undo");
+      const consolidator = await this.#parts.consolidator();
+      const scope = this.#scope(namespace);
+      return consolidator.undo(checkName(run, "run"), { namespace: scope.namespace, signal });
+    });
+  }
+
+  /**
+   * A memory's whole life: what happened to it and why, how relevant it is and by what, what would happen next. Of a
+   * memory that is gone, what the journal holds. No use of it.
+   * @throws NOT_FOUND
+   */
+  why(id: string, options?: CallOptions): Promise<MemoryLife> {
+    return this.#run("journal", async () => {
+      const { namespace } = checkOptions(options, callNames, "why");
+      await this.#parts.uses.flush();
+      const { memoryLife } = await import("./memory-life.ts");
+      const rules = { ...this.#tending, now: this.#parts.clock.now() };
+      return memoryLife(this.#parts.store, this.#scope(namespace), checkName(id, "id"), rules);
+    });
+  }
+
+  /** What happened to memories (moved, merged, evicted, expired, forgotten), newest first. */
   journal(options?: JournalOptions): Promise<JournalPage> {
     return this.#run("journal", async () => {
-      const checked = checkOptions(options, [...pageNames, "memoryId"], "journal");
+      const checked = checkOptions(options, [...pageNames, "memoryId", "run"], "journal");
       const memoryId = checked.memoryId === undefined ? undefined : checkName(checked.memoryId, "memoryId");
-      return this.#parts.store.journal(this.#scope(checked.namespace), { ...pageOf(checked), memoryId });
+      const run = checked.run === undefined ? undefined : checkName(checked.run, "run");
+      return this.#parts.store.journal(this.#scope(checked.namespace), { ...pageOf(checked), memoryId, run });
     });
   }
 
@@ -517,6 +590,18 @@ export class Strata {
         if (counting !== undefined && failure.length > 0) counting.recordError(operation, failure[0]);
         if (event !== undefined) channel.settle(event, failure, durationMs);
       }
+    }
+  }
+
+  /** Has the memory wait for a call before it closes, without counting it: the room that does it publishes it. */
+  async #follow<T>(call: () => Promise<T>): Promise<T> {
+    this.#checkOpen();
+    const running = call();
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
     }
   }
 

@@ -61,6 +61,8 @@ export interface PageOptions extends CallOptions {
 export interface JournalOptions extends PageOptions {
   /** Only what happened to this memory. */
   readonly memoryId?: string | undefined;
+  /** Only what belongs to this run. */
+  readonly run?: string | undefined;
 }
 
 export interface BackupOptions {
