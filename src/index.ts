@@ -143,6 +143,7 @@ export type {
 export { type OpenOptions, openMemory } from "./engine/open-memory.ts";
 export type { RecallOptions, SearchOptions } from "./engine/recall-options.ts";
 export type { ReembedOptions, ReembedProgress, ReembedReport } from "./engine/reembed-options.ts";
+export { type RepairMemoryOptions, repairMemory } from "./engine/repair-memory.ts";
 export { type RestoreMemoryOptions, restoreMemory } from "./engine/restore-memory.ts";
 export type {
   DiffSnapshotOptions,
@@ -190,5 +191,6 @@ export { type CacheFigures, type PrometheusSources, renderPrometheus } from "./m
 export { type OperationListener, onOperations, watchOperations } from "./monitoring/watch-operations.ts";
 export { createHttpReranker, type HttpRerankerOptions } from "./retrieval/http-reranker.ts";
 export type { MeasuredRecall } from "./retrieval/measure-recall.ts";
+export type { LostMemory, RepairReport, TornDocument } from "./storage/sqlite/repair-database.ts";
 export type { Restored } from "./storage/sqlite/restore-database.ts";
 export type { DatabaseReport } from "./storage/sqlite/verify-database.ts";

@@ -3,7 +3,8 @@ import type { ErrorCode, StrataError } from "../contract/errors.ts";
 const hints: Partial<Readonly<Record<ErrorCode, string>>> = {
   CONFIRMATION_REQUIRED: "Repeat the command with --yes to confirm.",
   DATABASE_BUSY: "Another process is writing; wait for it and repeat the command.",
-  DATABASE_CORRUPT: 'Run "strata doctor", and restore the file from an export or a backup.',
+  DATABASE_CORRUPT:
+    'Look with "strata doctor"; then "strata doctor --repair", or "strata restore BACKUP --force".',
   DISK_FULL: "Make room on the disk and repeat the command.",
   NO_READABLE_FILES:
     "Text, Markdown, HTML, source code, JSON, PDF and DOCX are read; hidden and ignored files are not.",

@@ -136,7 +136,7 @@ async function inspect({ database }: Config, problems: Problem[]): Promise<Datab
   const { inspectDatabase } = await import("../storage/sqlite/inspect-database.ts");
   const inspection = await attempt(problems, () => inspectDatabase(database.path));
   for (const damage of inspection?.damages ?? [])
-    problems.push({ code: "DATABASE_CORRUPT", message: `SQLite's integrity check: ${damage}` });
+    problems.push({ code: "DATABASE_CORRUPT", message: `The file is damaged: ${damage}.` });
   return { ...state, file, ...(inspection && { inspection }) };
 }
 

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
-import { errorTable } from "../../contract/errors.ts";
+import { errorTable, StrataError } from "../../contract/errors.ts";
 import type { Contents, DatabaseState, Diagnosis } from "../../engine/doctor.ts";
+import type { LostMemory, RepairReport } from "../../storage/sqlite/repair-database.ts";
 import { addExamples } from "../flag-values.ts";
 import type { Style } from "../output.ts";
 import { packageVersion } from "../package-version.ts";
@@ -12,10 +13,18 @@ export function declare(command: Command, session: Session): void {
     .description(
       "Check the installation and the memory's file: which file is in use and why, whether it is whole, whether the model loads. Makes no file. Exits with the code of the first problem.",
     )
-    .action(() => doctor(session));
+    .option("--repair", "salvage what can be read of a damaged memory into a new file beside it")
+    .option("--replace", "with --repair: put that in the memory's place, and keep the damaged one beside it")
+    .action(({ repair, replace }: { readonly repair?: boolean; readonly replace?: boolean }) => {
+      if (repair === true) return repairInto(replace === true, session);
+      if (replace !== true) return doctor(session);
+      throw new StrataError("INVALID_ARGUMENT", "--replace goes with --repair.");
+    });
   addExamples(command, [
     ["strata doctor", ""],
     ["strata doctor --db backup.db --json", ""],
+    ["strata doctor --repair", "the damaged file stays as it is"],
+    ["strata doctor --repair --replace", ""],
   ]);
 }
 
@@ -26,6 +35,39 @@ async function doctor({ overrides, output, surroundings }: Session): Promise<voi
   for (const warning of diagnosis.warnings) output.warn(warning);
   const [first] = diagnosis.problems;
   if (first) surroundings.setExitCode(errorTable[first.code].exitCode);
+}
+
+async function repairInto(replace: boolean, { overrides, output, signal }: Session): Promise<void> {
+  const { repairMemory } = await import("../../engine/repair-memory.ts");
+  const report = await repairMemory({ ...overrides, replace, signal });
+  output.result(report, () => formatRepair(report));
+  if (report.lost.length + report.torn.length > 0) output.warn("Not everything could be read: see the list.");
+  output.note(
+    report.kept === undefined
+      ? "To put it in place: strata doctor --repair --replace. To look at it first: strata stats --all --db FILE."
+      : `The damaged memory is kept: ${report.kept}`,
+  );
+}
+
+/** What came back, then a line for each thing that did not. */
+export function formatRepair(report: RepairReport): string {
+  const { memories, documents, namespaces, lost, torn, doubtful, relived, withoutVector, logPages } = report;
+  const named = ({ namespace, id }: LostMemory) =>
+    `${namespace === "" ? "?" : namespace}  ${id ?? "id unknown"}`;
+  return [
+    report.path,
+    `salvaged   ${plural(memories, "memory", "memories")}, ${plural(documents, "document")}, ${plural(namespaces, "namespace")}`,
+    ...(logPages > 0 ? [`log        ${plural(logPages, "page")} behind its damage read`] : []),
+    ...(withoutVector > 0
+      ? [`vectors    ${formatCount(withoutVector)} missing: found by words until "strata reembed"`]
+      : []),
+    ...lost.map((memory) => `lost       ${named(memory)}`),
+    ...torn.map(
+      ({ namespace, uri, chunks }) => `torn       ${namespace}  ${uri}, chunks ${chunks.join(", ")}`,
+    ),
+    ...relived.map((memory) => `reset      ${named(memory)}: in semantic, importance .5`),
+    ...doubtful.map((memory) => `doubtful   ${named(memory)}: the index knows another id`),
+  ].join("\n");
 }
 
 /** A line a finding, problems last. */

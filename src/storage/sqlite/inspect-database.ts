@@ -1,4 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
+import { checkConsistency } from "./check-consistency.ts";
+import { damageOfLog } from "./log-frames.ts";
 import { migrations } from "./migrations.ts";
 import { translateError } from "./sqlite-error.ts";
 
@@ -7,7 +9,10 @@ export interface DatabaseInspection {
   readonly schemaVersion: number;
   /** The newest this Strata knows; an older file is brought to it when it is opened. */
   readonly supportedVersion: number;
-  /** What SQLite's integrity check found, at most ten; empty for a whole file. */
+  /**
+   * What SQLite's integrity check found, at most ten; if nothing, what the log hides and what does not agree of all that
+   * is kept twice. Empty for a whole file.
+   */
   readonly damages: readonly string[];
 }
 
@@ -20,10 +25,19 @@ export function inspectDatabase(path: string): DatabaseInspection {
     using database = new DatabaseSync(path, { readOnly: true, timeout: 0 });
     const version = database.prepare("pragma user_version").get();
     const found = database.prepare("pragma integrity_check(10)").all();
+    const torn = found.map((row) => String(row["integrity_check"])).filter((message) => message !== "ok");
+    const schemaVersion = Number(version?.["user_version"]);
+    // An older schema lacks tables that are compared; it is brought to this one when it is opened.
+    const isComparable = schemaVersion === migrations.length && torn.length === 0;
+    const log = damageOfLog(path);
     return {
-      schemaVersion: Number(version?.["user_version"]),
+      schemaVersion,
       supportedVersion: migrations.length,
-      damages: found.map((row) => String(row["integrity_check"])).filter((message) => message !== "ok"),
+      damages: [
+        ...torn,
+        ...(log === undefined ? [] : [log]),
+        ...(isComparable ? checkConsistency(database) : []),
+      ],
     };
   } catch (error) {
     throw translateError(error);

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { StrataError } from "../../contract/errors.ts";
 import { Connection } from "./connection.ts";
+import { damageOfLog } from "./log-frames.ts";
 import { applicationId, migrations } from "./migrations.ts";
 import { translateError } from "./sqlite-error.ts";
 
@@ -70,6 +71,9 @@ function prepareFile(path: string, options: OpenOptions): void {
     if (magic.indexOf(readStart(path)) === 0) throw damagedError();
     throw notOursError();
   }
+  // SQLite would take what stands before the damage for all of it, and empty the log on close.
+  const damage = damageOfLog(path);
+  if (damage !== undefined) throw damagedError(damage);
 }
 
 function createFile(path: string): void {
@@ -172,9 +176,9 @@ function notOursError(): StrataError {
   );
 }
 
-function damagedError(): StrataError {
+function damagedError(damage = "the file is cut short"): StrataError {
   return new StrataError(
     "DATABASE_CORRUPT",
-    "Expected a whole database; the file is cut short. Keep a copy of it and restore a backup or an export.",
+    `Expected a whole database; ${damage}. Salvage what can be read with "strata doctor --repair", or restore a backup.`,
   );
 }

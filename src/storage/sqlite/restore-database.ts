@@ -79,22 +79,28 @@ export async function restoreDatabase(
 /**
  * Puts a whole file in the place of a database that nobody has open, and keeps that one, with its log, under another
  * name. There is a memory at the path at every instant.
+ * @param damaged Keep it to the byte: asking a damaged database who has it may change it.
  * @returns Where the former one is.
  * @throws DATABASE_BUSY
  */
-export async function replace(
-  path: string,
-  partial: string,
-  now: number,
-  word = "replaced",
-): Promise<string> {
-  const kept = `${path}.${word}-${new Date(now).toISOString().replaceAll(/[-:]|\.\d+/g, "")}`;
-  using _ = holdAlone(path);
-  for (const suffix of ["-wal", ""]) {
-    if (existsSync(path + suffix)) await keepUnder(path + suffix, kept + suffix);
+export async function replace(path: string, partial: string, now: number, damaged = false): Promise<string> {
+  const time = new Date(now).toISOString().replaceAll(/[-:]|\.\d+/g, "");
+  const kept = `${path}.${damaged ? "damaged" : "replaced"}-${time}`;
+  const keep = async (by: (file: string, name: string) => Promise<void>): Promise<void> => {
+    for (const suffix of ["-wal", ""]) if (existsSync(path + suffix)) await by(path + suffix, kept + suffix);
+  };
+  const copy = (file: string, name: string) =>
+    copyFile(file, name, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  if (damaged) await keep(copy);
+  try {
+    using _ = holdAlone(path);
+    if (!damaged) await keep(keepUnder);
+    for (const suffix of ["-wal", "-shm"]) await rm(path + suffix, { force: true });
+    await putInPlace(partial, path);
+  } catch (error) {
+    if (damaged) await keep((_file, name) => rm(name, { force: true }));
+    throw error;
   }
-  for (const suffix of ["-wal", "-shm"]) await rm(path + suffix, { force: true });
-  await putInPlace(partial, path);
   return kept;
 }
 

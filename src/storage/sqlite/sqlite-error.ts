@@ -8,7 +8,10 @@ const codes: Readonly<Record<number, { readonly code: ErrorCode; readonly advice
     code: "DATABASE_CORRUPT",
     advice: "The disk failed to read or write; check it, then restore a backup.",
   },
-  11: { code: "DATABASE_CORRUPT", advice: "Keep a copy of the file and restore a backup or an export." },
+  11: {
+    code: "DATABASE_CORRUPT",
+    advice: 'Salvage what can be read with "strata doctor --repair", or restore a backup.',
+  },
   13: { code: "DISK_FULL", advice: "Nothing of the write was kept; free some space and try again." },
   14: { code: "DATABASE_READ_ONLY", advice: "The file or its folder cannot be opened for writing." },
   26: {
