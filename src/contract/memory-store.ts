@@ -109,13 +109,17 @@ export interface MemoryStore {
   /**
    * What changed after `cursor` (absent: from the beginning, so that following the feed builds an index), each
    * memory at most once as it is now. `more` tells that the next call has something already.
-   * @param model Whose vectors the rows carry where they have one; absent: each memory's own. A follower keeps to one.
+   * @param model Whose vectors the rows carry where they have one; absent: each memory's own. A follower keeps to one, and
+   *   is told of vectors of it that were put beside others.
    * @throws FEED_TRUNCATED, INVALID_CURSOR
    */
   changes(scope: Scope, cursor: string | undefined, limit: number, model?: string): Promise<ChangePage>;
 
-  /** Differs from an earlier answer whenever the namespace may have changed since, by any process. Costs microseconds. */
-  generation(scope: Scope): Promise<string>;
+  /**
+   * Differs from an earlier answer whenever the namespace may have changed since, by any process. Costs microseconds.
+   * @param model Tells changes of its vectors too.
+   */
+  generation(scope: Scope, model?: string): Promise<string>;
 
   /** Of how many memories each model has a vector. Costs microseconds; counts what has expired and was not removed yet. */
   coverage(scope: Scope): Promise<Coverage>;
@@ -132,7 +136,7 @@ export interface MemoryStore {
 
   /**
    * Puts vectors of a model beside those that are there. Left out where the memory is gone, was changed since or has one
-   * of this model. Not a write: followers learn of it by {@link settleModel}.
+   * of this model. Not a write: only who follows this model's vectors is told.
    * @returns For each, whether it was put.
    */
   addVectors(
@@ -142,12 +146,10 @@ export interface MemoryStore {
     call?: StoreCall,
   ): Promise<readonly boolean[]>;
 
-  /** Makes followers that ask for vectors of the model begin anew, so that they see all of them. */
-  settleModel(scope: Scope, model: string, call?: StoreCall): Promise<void>;
-
   /**
    * Drops the vectors of all other models where the model has one or knows nothing, and whatever of other models is kept
-   * to undo; a slice of about `limit` memories at a time. What lacks one of the model stays as it is.
+   * to undo; a slice of about `limit` memories at a time. What lacks one of the model stays as it is. Followers of the
+   * model that have not read all of its vectors before begin anew.
    */
   dropOtherVectors(
     scope: Scope,

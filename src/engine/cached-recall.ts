@@ -71,8 +71,9 @@ export class CachedRecall {
   ): Promise<Recall> {
     const { cache, touch, signal, ...options } = checked;
     // Read before the work begins: what is written meanwhile leaves an answer that nobody asks for again.
-    const generation = await this.#parts.store.generation(scope);
     const former = await this.#parts.formerAnswering(scope);
+    const model = former ?? (await this.#parts.embedder()).model.id;
+    const generation = await this.#parts.store.generation(scope, model);
     let path: QueryPath = "miss";
     const answer = await this.queries.executeQuery(
       JSON.stringify(former === undefined ? [verb, text, options] : [verb, text, options, former]),

@@ -114,9 +114,6 @@ class Reembedding {
       if (this.#failed.size > 0) return;
       const { models } = await store.coverage(scope);
       if (Object.keys(models).every((name) => name === embedder.model.id)) return;
-      // Nobody starts from what was kept of another model's vectors, and all followers see all of this one's.
-      await (await this.#parts.retriever()).forgetSnapshots(scope);
-      await store.settleModel(scope, embedder.model.id, { signal });
       if (!keep) await this.#drop(scope, embedder.model.id, lease);
     } finally {
       await lease.release();

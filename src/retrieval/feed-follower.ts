@@ -22,7 +22,7 @@ type IndexedMemory = Pick<IndexRow, "content" | "at" | "thread" | "speaker" | "s
  */
 export async function followFeed(index: NamespaceIndex, store: MemoryStore, scope: Scope): Promise<void> {
   // Read before the feed: what is written between the two is looked for again by the next call.
-  const generation = await store.generation(scope);
+  const generation = await store.generation(scope, index.model);
   if (index.generation === generation) return;
   const isNew = index.cursor === undefined;
   index.freshTexts = undefined;

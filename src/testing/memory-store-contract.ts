@@ -1093,14 +1093,31 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
         assert.equal((await followed(next))["d-1"]![1], 1);
       });
 
-      test("a memory without a vector takes the first it is given as its own", async () => {
+      test("a memory without a vector has one once it is given one, and keeps it as its own", async () => {
         await add("a", { vector: null });
+        await add("both", { vector: null });
         assert.equal(await put("a", nextVector(3)), true);
+        for (const model of [next, "third"]) assert.equal(await put("both", nextVector(1), model), true);
+        const figures = async () => {
+          const { models, withoutVector } = await store.stats(scope);
+          return [models, withoutVector];
+        };
+        assert.deepEqual(await figures(), [{ [next]: 2, third: 1 }, 0]);
+        assert.deepEqual(await followed(next), { a: [next, 3], both: [next, 1] });
+        assert.equal(await drop(), 1);
+        assert.deepEqual(await figures(), [{ [next]: 2 }, 0]);
         assert.equal((await store.get(scope, ["a"]))[0]!.model, next);
-        const { models, withoutVector } = await store.stats(scope);
-        assert.deepEqual({ models, withoutVector }, { models: { [next]: 1 }, withoutVector: 0 });
         await add("b", { vector: null, sideVectors: [{ model: next, values: nextVector(1) }] });
         assert.equal((await store.get(scope, ["b"]))[0]!.model, next);
+        await add("c", { vector: null });
+        await put("c", nextVector(1), "third");
+        assert.deepEqual(await figures(), [{ [next]: 3, third: 1 }, 0]);
+        assert.equal(await drop(), 0, "what lacks the model keeps what it has");
+        await store.update(scope, "c", { content: { text: "new", hash: hashOf("new"), vector: null } });
+        assert.deepEqual(await figures(), [{ [next]: 3 }, 1]);
+        await put("c", nextVector(1), "third");
+        await store.forget(scope, { ids: ["a", "b", "c"] });
+        assert.deepEqual(await figures(), [{ [next]: 1 }, 0]);
       });
 
       test("a vector for a memory that changed, left or has one is left out", async () => {
@@ -1198,28 +1215,65 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
         );
       });
 
-      test("followers of a settled model begin anew, others go on", async () => {
-        await add("a");
-        const start = async (model: string | undefined) =>
-          (await store.changes(scope, undefined, 10, model)).cursor;
-        const cursors = {
-          own: await start("sample-model"),
-          next: await start(next),
-          any: await start(undefined),
-        };
-        await put("a", nextVector(1));
-        const generation = await store.generation(scope);
-        await store.settleModel(scope, next);
-        assert.notEqual(await store.generation(scope), generation);
-        await rejects(store.changes(scope, cursors.next, 10, next), "FEED_TRUNCATED");
-        for (const [cursor, model] of [
-          [cursors.own, "sample-model"],
-          [cursors.any, undefined],
-        ] as const) {
-          assert.deepEqual((await store.changes(scope, cursor, 10, model)).rows, []);
+      test("a follower is told of vectors of its model that were put beside others, and nobody else is", async () => {
+        await store.add(
+          scope,
+          ["a", "b", "c", "d"].map((id) => sampleEntry(id)),
+        );
+        await publish("doc", ["one", "two"]);
+        const models = ["sample-model", next, undefined];
+        const start = (model: string | undefined) => store.changes(scope, undefined, 10, model);
+        const cursors = new Map<string | undefined, string>();
+        for (const model of models) cursors.set(model, (await start(model)).cursor);
+        const generation = async (model?: string) => store.generation(scope, model);
+        const before = [await generation(next), await generation("sample-model"), await generation()];
+        for (const id of ["b", "a", "doc-1", "d"]) await put(id, id === "d" ? null : nextVector(2));
+        const after = [await generation(next), await generation("sample-model"), await generation()];
+        assert.deepEqual(
+          after.map((each, at) => each === before[at]),
+          [false, true, true],
+        );
+        const told: unknown[] = [];
+        for (let more = true; more; ) {
+          const page = await store.changes(scope, cursors.get(next), 3, next);
+          assert.ok(page.rows.length <= 3);
+          told.push(...page.rows.map(({ id, model, vector }) => [id, model, vector?.indexOf(1)]));
+          cursors.set(next, page.cursor);
+          more = page.more;
         }
-        const again = await start(next);
-        assert.deepEqual((await store.changes(scope, again, 10, next)).rows, []);
+        assert.deepEqual(told, [
+          ["b", next, 2],
+          ["a", next, 2],
+          ["doc-1", next, 2],
+          ["d", undefined, undefined],
+        ]);
+        for (const model of models) {
+          assert.deepEqual((await store.changes(scope, cursors.get(model), 10, model)).rows, []);
+        }
+        // A write and a vector in one page.
+        await add("e");
+        await put("c", nextVector(1));
+        const page = await store.changes(scope, cursors.get(next), 10, next);
+        assert.deepEqual(page.rows.map(({ id }) => id).sort(), ["c", "e"]);
+      });
+
+      test("after dropping, a follower that has read all vectors goes on, and one that has not begins anew", async () => {
+        await store.add(scope, [sampleEntry("a"), sampleEntry("b")]);
+        const behind = (await store.changes(scope, undefined, 10, next)).cursor;
+        const other = (await store.changes(scope, undefined, 10, "sample-model")).cursor;
+        for (const id of ["a", "b"]) await put(id, nextVector(1));
+        const current = (await store.changes(scope, behind, 10, next)).cursor;
+        await drop();
+        await rejects(store.changes(scope, behind, 10, next), "FEED_TRUNCATED");
+        assert.deepEqual((await store.changes(scope, other, 10, "sample-model")).rows, []);
+        assert.deepEqual((await store.changes(scope, current, 10, next)).rows, []);
+        await add("c");
+        await put("c", nextVector(1));
+        const page = await store.changes(scope, current, 10, next);
+        assert.deepEqual(
+          page.rows.map(({ id, model }) => [id, model]),
+          [["c", next]],
+        );
       });
 
       test("an empty namespace lacks nothing and covers nothing", async () => {

@@ -377,9 +377,11 @@ class InMemoryStore implements MemoryStore {
     model?: string,
   ): Promise<ChangePage> {
     const space = this.#begin(scope);
-    const positions = space.partitions.map((partition, at) => this.#position(partition, cursor, at, model));
+    const positions = space.partitions.map((partition, at) => this.#position(partition, cursor, at));
     const rows: MemoryRecord[] = [];
     const removed: number[] = [];
+    const [vectors, newest] =
+      model === undefined ? [0, 0] : [this.#vectorsRead(space, cursor, model), newestOf(space, model)];
     for (const [at, partition] of space.partitions.entries()) {
       if (rows.length >= Math.max(1, limit)) break;
       const page = changesIn(partition, positions[at]!, Math.max(1, limit) - rows.length);
@@ -387,26 +389,33 @@ class InMemoryStore implements MemoryStore {
       removed.push(...page.removed);
       positions[at] = page.end;
     }
+    const { dropped = 0, rows: put = [] } = (model !== undefined && space.put.get(model)) || {};
+    const beside = put.slice(vectors - dropped).slice(0, Math.max(1, limit) - rows.length);
+    const read = vectors + beside.length;
+    for (const row of beside) {
+      const record = space.rows.get(row);
+      if (record) rows.push(record);
+    }
     return {
-      rows: rows
+      rows: [...new Set(rows)]
         .filter((record) => isVisible(this.#context, record))
         .map((record) => toIndexRow(record, model)),
       // A memory whose new thread put it into another partition left the one but not the store.
       removed: removed.filter((row) => !space.rows.has(row)),
-      cursor: encodeCursor(
-        "feed",
-        positions.flatMap(({ seq, row, horizon }) => [seq, row, horizon]),
-      ),
-      more: space.partitions.some(
-        ({ seq }, at) => positions[at]!.seq < seq || positions[at]!.row < wholeWrite,
-      ),
+      cursor: encodeCursor("feed", [
+        ...positions.flatMap(({ seq, row, horizon }) => [seq, row, horizon]),
+        read,
+      ]),
+      more:
+        read < newest ||
+        space.partitions.some(({ seq }, at) => positions[at]!.seq < seq || positions[at]!.row < wholeWrite),
     };
   }
 
-  async generation(scope: Scope): Promise<string> {
-    return this.#begin(scope)
-      .partitions.map((partition) => partition.seq)
-      .join(".");
+  async generation(scope: Scope, model?: string): Promise<string> {
+    const space = this.#begin(scope);
+    const numbers = space.partitions.map((partition) => partition.seq);
+    return [...numbers, ...(model === undefined ? [] : [newestOf(space, model)])].join(".");
   }
 
   async coverage(scope: Scope): Promise<Coverage> {
@@ -449,17 +458,12 @@ class InMemoryStore implements MemoryStore {
       const record = space.rows.get(row);
       if (!record || !isVisible(this.#context, record) || !lacks(record, model)) return false;
       if (!record.document && record.version !== version) return false;
-      const own = values && record.vector === null ? { model, values: new Float16Array(values) } : undefined;
-      if (own) record.vector = own;
-      else record.side.set(model, values && new Float16Array(values));
+      record.side.set(model, values && new Float16Array(values));
+      const put = space.put.get(model) ?? { dropped: 0, rows: [] };
+      space.put.set(model, put);
+      put.rows.push(row);
       return true;
     });
-  }
-
-  async settleModel(scope: Scope, model: string, call?: StoreCall): Promise<void> {
-    for (const partition of this.#begin(scope, call).partitions) {
-      partition.settled.set(model, ++partition.seq);
-    }
   }
 
   async dropOtherVectors(
@@ -470,6 +474,7 @@ class InMemoryStore implements MemoryStore {
   ): Promise<DropPage> {
     let dropped = 0;
     const space = this.#begin(scope, call);
+    space.put.set(model, { dropped: newestOf(space, model), rows: [] });
     for (const snapshot of space.snapshots.values()) {
       snapshot.items = snapshot.items.map((item) => {
         if (item.vector === null || item.vector.model === model) return item;
@@ -502,7 +507,9 @@ class InMemoryStore implements MemoryStore {
       tiers: byTier((tier) => this.#tierStats(visible, tier)),
       memories: memories.length,
       documents: visible.filter(isDocument).length,
-      withoutVector: memories.filter((record) => record.vector === null).length,
+      withoutVector: memories.filter(
+        ({ vector, side }) => !vector && [...side.values()].every((each) => !each),
+      ).length,
       models,
       unknown,
       expired: all.filter((unit) => unit.life.expiresAt <= this.#now()).flatMap(memoriesOf).length,
@@ -885,14 +892,17 @@ class InMemoryStore implements MemoryStore {
     return makeRoom(this.#context, space, unit, new Set([unit]));
   }
 
-  #position(
-    partition: Partition,
-    cursor: string | undefined,
-    at: number,
-    model: string | undefined,
-  ): Position {
+  /** How many of the vectors put beside others a follower of the model has read. */
+  #vectorsRead(space: Namespace, cursor: string | undefined, model: string): number {
+    if (cursor === undefined) return newestOf(space, model);
+    const read = decodeCursor("feed", cursor, 3 * this.#context.partitions + 1).at(-1)!;
+    if (read < (space.put.get(model)?.dropped ?? 0)) throw truncated(read);
+    return read;
+  }
+
+  #position(partition: Partition, cursor: string | undefined, at: number): Position {
     if (cursor === undefined) return { seq: 0, row: wholeWrite, horizon: partition.seq };
-    const numbers = decodeCursor("feed", cursor, 3 * this.#context.partitions);
+    const numbers = decodeCursor("feed", cursor, 3 * this.#context.partitions + 1);
     const [seq, row, horizon] = numbers.slice(3 * at) as [number, number, number];
     if (seq > partition.seq) {
       throw new StrataError(
@@ -900,14 +910,7 @@ class InMemoryStore implements MemoryStore {
         "The cursor is ahead of this store; it was made by another. Start without one.",
       );
     }
-    const settled = model === undefined ? 0 : (partition.settled.get(model) ?? 0);
-    if (Math.max(seq, horizon) < Math.max(partition.trimmed, settled)) {
-      throw new StrataError(
-        "FEED_TRUNCATED",
-        "The feed no longer reaches back to the cursor. Build what follows it again, starting without a cursor.",
-        { details: { cursor: seq, oldest: partition.trimmed } },
-      );
-    }
+    if (Math.max(seq, horizon) < partition.trimmed) throw truncated(seq);
     return { seq, row, horizon };
   }
 
@@ -956,11 +959,26 @@ function keepOnly(record: MemoryRecord, model: string): number {
     record.side.delete(other);
     if (values) dropped++;
   }
-  if (record.vector === null || record.vector.model === model) return dropped;
+  if (record.vector?.model === model) return dropped;
+  if (record.vector) dropped++;
   const values = record.side.get(model);
   record.vector = values ? { model, values } : null;
   if (values) record.side.delete(model);
-  return dropped + 1;
+  return dropped;
+}
+
+/** How many vectors of a model were put beside others so far. */
+function newestOf(space: Namespace, model: string): number {
+  const { dropped, rows } = space.put.get(model) ?? { dropped: 0, rows: [] };
+  return dropped + rows.length;
+}
+
+function truncated(cursor: number): StrataError {
+  return new StrataError(
+    "FEED_TRUNCATED",
+    "The feed no longer reaches back to the cursor. Build what follows it again, starting without a cursor.",
+    { details: { cursor } },
+  );
 }
 
 /** True where the model has no vector and was not said to know nothing. */

@@ -50,6 +50,8 @@ export interface Namespace {
   readonly documents: Map<string, DocumentRecord>;
   readonly staged: Map<number, Staging>;
   readonly state: Map<string, string>;
+  /** By model, rows that were given a vector of it beside others, after the first `dropped`, in that order. */
+  readonly put: Map<string, { readonly dropped: number; readonly rows: number[] }>;
   readonly snapshots: Map<string, SavedSnapshot>;
   journal: JournalRow[];
   lastJournalNumber: number;
@@ -100,6 +102,7 @@ export function createNamespace(name: string, partitions: number): Namespace {
     keys: new Map(),
     documents: new Map(),
     staged: new Map(),
+    put: new Map(),
     state: new Map(),
     snapshots: new Map(),
     journal: [],

@@ -8,13 +8,11 @@ export interface Partition {
   /** Last number whose tombstones may be gone. */
   trimmed: number;
   readonly units: Set<Unit>;
-  /** By model, the number before which followers of its vectors begin anew. */
-  readonly settled: Map<string, number>;
   readonly gone: { readonly seq: number; readonly row: number }[];
 }
 
 export function createPartition(): Partition {
-  return { seq: 0, trimmed: 0, units: new Set(), settled: new Map(), gone: [] };
+  return { seq: 0, trimmed: 0, units: new Set(), gone: [] };
 }
 
 /** A partition's equal share of a namespace's capacity; 0 stays unlimited, and no share of a limit is 0. */

@@ -3,7 +3,7 @@ import type { ChangePage, IndexRow } from "../../contract/memory-store.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import type { Connection } from "./connection.ts";
 import { joinEntry, namespaceCode, parseTags, vectorOf } from "./memory-rows.ts";
-import { knownModel, settledAt } from "./side-vectors.ts";
+import { knownModel, sideNumbers, sideVectorsAfter } from "./side-vectors.ts";
 
 /**
  * Where a follower stands: all of the writes before `seq` and the rows up to `row` of it. Tombstones up to `horizon`,
@@ -13,6 +13,8 @@ interface Position {
   readonly seq: number;
   readonly row: number;
   readonly horizon: number;
+  /** Number of the last vector, put beside others, of the model that it follows. */
+  readonly vector: number;
 }
 
 const wholeWrite = Number.MAX_SAFE_INTEGER;
@@ -52,12 +54,14 @@ export function changesAfter(
     ? undefined
     : db.get<[number, number]>("select seq, trimmed from namespace where id = ?", namespace)) ?? [0, 0];
   const asked = model === undefined ? 0 : (knownModel(db, model) ?? 0);
-  const settled = namespace === undefined || asked === 0 ? 0 : settledAt(db, namespace, asked);
+  const vectors =
+    namespace === undefined || asked === 0 ? { newest: 0, settled: 0 } : sideNumbers(db, namespace, asked);
   const position =
     cursor === undefined
-      ? { seq: 0, row: wholeWrite, horizon: seq }
-      : parse(cursor, seq, Math.max(trimmed, settled));
-  if (namespace === undefined || (position.seq === seq && position.row === wholeWrite)) {
+      ? { seq: 0, row: wholeWrite, horizon: seq, vector: vectors.newest }
+      : parse(cursor, seq, trimmed, vectors.settled);
+  const isAtEnd = position.seq === seq && position.row === wholeWrite;
+  if (namespace === undefined || (isAtEnd && position.vector >= vectors.newest)) {
     return { rows: [], removed: [], cursor: format(position), more: false };
   }
   const gone = goneAfter(db, namespace, position, limit);
@@ -66,13 +70,15 @@ export function changesAfter(
   const page = full ? keys.slice(0, limit) : keys;
   const last = page.at(-1);
   const shown = new Set(page.map((key) => key.row));
-  const end: Position = full
-    ? { seq: last!.seq, row: last!.row, horizon: position.horizon }
-    : { seq: gone.upTo ?? seq, row: wholeWrite, horizon: position.horizon };
+  const end = full ? { seq: last!.seq, row: last!.row } : { seq: gone.upTo ?? seq, row: wholeWrite };
+  const room = limit - page.length;
+  const beside = sideVectorsAfter(db, namespace, asked, position.vector, room);
+  const read = beside.length < room ? vectors.newest : (beside.at(-1)?.[0] ?? position.vector);
+  const vector = Math.max(position.vector, read);
   return {
     rows: readRows(
       db,
-      page.map((key) => key.row),
+      [...new Set([...page.map((key) => key.row), ...beside.map(([, row]) => row)])],
       now,
       asked,
     ).map((row) => toIndexRow(row, model)),
@@ -81,31 +87,31 @@ export function changesAfter(
       .filter((run) => run.seq <= end.seq)
       .flatMap(rowsOf)
       .filter((row) => !shown.has(row)),
-    cursor: format(end),
-    more: full || end.seq < seq,
+    cursor: format({ ...end, horizon: position.horizon, vector }),
+    more: full || end.seq < seq || vector < vectors.newest,
   };
 }
 
 function format(position: Position): string {
-  return encodeCursor("feed", [position.seq, position.row, position.horizon]);
+  return encodeCursor("feed", [position.seq, position.row, position.horizon, position.vector]);
 }
 
-function parse(cursor: string, newest: number, trimmed: number): Position {
-  const [seq, row, horizon] = decodeCursor("feed", cursor, 3) as [number, number, number];
+function parse(cursor: string, newest: number, trimmed: number, settled: number): Position {
+  const [seq, row, horizon, vector] = decodeCursor("feed", cursor, 4) as [number, number, number, number];
   if (seq > newest) {
     throw new StrataError(
       "INVALID_CURSOR",
       "The cursor is ahead of this store; it was made by another. Start without one.",
     );
   }
-  if (Math.max(seq, horizon) < trimmed) {
+  if (Math.max(seq, horizon) < trimmed || vector < settled) {
     throw new StrataError(
       "FEED_TRUNCATED",
       "The feed no longer reaches back to the cursor. Build what follows it again, starting without a cursor.",
       { details: { cursor: seq, oldest: trimmed } },
     );
   }
-  return { seq, row, horizon };
+  return { seq, row, horizon, vector };
 }
 
 interface GoneRun {

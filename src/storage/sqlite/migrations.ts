@@ -176,4 +176,19 @@ export const migrations: readonly string[] = [
   create index memory_content on memory (namespace, substr(content_hash, 1, 16), thread) where chunk is null;
   alter table namespace add column repeated integer not null default 0;
   `,
+  `
+  -- Followers of a model's vectors read those put beside others in the order of their numbers, none of which is given
+  -- twice. settled, from now on: the last number that may be gone.
+  alter table side_vector rename to former_side_vector;
+  create table side_vector (
+    number integer primary key autoincrement,
+    namespace integer not null, row integer not null, model integer not null, data blob
+  ) strict;
+  insert into side_vector select s.number, m.namespace, s.row, s.model, s.data
+    from former_side_vector s cross join memory m on m.row = s.row;
+  drop table former_side_vector;
+  create unique index side_vector_row on side_vector (row, model);
+  create index side_vector_feed on side_vector (namespace, model, number);
+  update model_count set settled = 0;
+  `,
 ];

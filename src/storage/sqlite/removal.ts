@@ -40,8 +40,8 @@ export function removeMemory(step: WriteStep, number: number, departure: Departu
   >("select bytes, model, happened_at, idempotency_key from memory where row = ?", number)!;
   record(step, row, idempotencyKey, departure);
   const owner = { row: number, revision: row[14] === null ? undefined : row[1], visible: true };
-  deleteSideVectors(step, owner);
-  countVector(step, owner, model ?? 0, -1);
+  const beside = deleteSideVectors(step, owner);
+  if (model !== null || beside === 0) countVector(step, owner, model ?? 0, -1);
   deleteMemoryRow(step, number, model);
   step.gone(number, number);
   const [, entry, , , , , , , thread, , tags] = row;

@@ -43,12 +43,22 @@ export function insertSideVectors(
   for (const { model, values } of vectors) {
     const code = step.modelCode(model);
     const data = values && vectorCell({ model, values });
-    step.db.run("insert into side_vector (row, model, data) values (?, ?, ?)", owner.row, code, data);
+    step.db.run(
+      "insert into side_vector (namespace, row, model, data) values (?, ?, ?, ?)",
+      step.namespace,
+      owner.row,
+      code,
+      data,
+    );
     countVector(step, owner, code, data === null ? 0 : 1, data === null ? 1 : 0);
   }
 }
 
-/** @param kept A model whose vector, or whose mark that it knows nothing, stays. @returns How many vectors left. */
+/**
+ * Takes away what stands beside a memory's own vector.
+ * @param kept A model whose vector, or whose mark that it knows nothing, stays.
+ * @returns How many vectors left.
+ */
 export function deleteSideVectors(step: WriteStep, owner: Omit<VectorOwner, "model">, kept = 0): number {
   let dropped = 0;
   for (const [model, known] of sideVectors(step.db, owner.row)) {
@@ -86,19 +96,41 @@ export function knownModel(db: Connection, name: string): number | undefined {
   return db.get<[number]>("select id from model where name = ?", name)?.[0];
 }
 
-/** The feed's number at which followers of a model's vectors were made to begin anew. */
-export function settledAt(db: Connection, namespace: number, model: number): number {
-  const sql = "select settled from model_count where namespace = ? and model = ?";
-  return db.get<[number]>(sql, namespace, model)?.[0] ?? 0;
+/** The last number of a model's vectors beside others, and the last that may be gone. */
+export function sideNumbers(
+  db: Connection,
+  namespace: number,
+  model: number,
+): { readonly newest: number; readonly settled: number } {
+  const settled =
+    db.get<[number]>(
+      "select settled from model_count where namespace = ? and model = ?",
+      namespace,
+      model,
+    )?.[0] ?? 0;
+  const [newest] = db.get<[number | null]>(
+    "select max(number) from side_vector where namespace = ? and model = ?",
+    namespace,
+    model,
+  )!;
+  return { newest: Math.max(newest ?? 0, settled), settled };
 }
 
-export function settleModel(step: WriteStep, model: string): void {
-  step.db.run(
-    `insert into model_count (namespace, model, memories, settled) values (?, ?, 0, ?)
-     on conflict do update set settled = excluded.settled`,
-    step.namespace,
-    step.modelCode(model),
-    step.seq,
+/** Rows that were given a vector beside others after a number, in that order. */
+export function sideVectorsAfter(
+  db: Connection,
+  namespace: number,
+  model: number,
+  after: number,
+  limit: number,
+): [number: number, row: number][] {
+  return db.all<[number, number]>(
+    `select number, row from side_vector indexed by side_vector_feed
+     where namespace = ? and model = ? and number > ? order by number limit ?`,
+    namespace,
+    model,
+    after,
+    limit,
   );
 }
 
@@ -158,13 +190,12 @@ export function addVectors(step: WriteStep, model: string, vectors: readonly Row
     if (!owner || !(owner.expiresAt > step.now) || owner.model === code) return false;
     // A chunk's text never changes, and its version counts changes of its document.
     if (owner.revision === undefined && owner.version !== version) return false;
-    if (sideVectors(step.db, row).some(([other]) => other === code)) return false;
-    if (values !== null && owner.model === null) {
-      step.db.run("insert into vector values (?, ?, ?)", row, code, vectorCell({ model, values }));
-      step.db.run("update memory set model = ? where row = ?", code, row);
-      countVector(step, owner, 0, -1);
-      countVector(step, owner, code, 1);
-    } else insertSideVectors(step, owner, [{ model, values }]);
+    const beside = sideVectors(step.db, row);
+    if (beside.some(([other]) => other === code)) return false;
+    // It stays beside even where there is no other: followers find it by its number.
+    const isFirst = owner.model === null && beside.every(([, known]) => known === 0);
+    if (values !== null && isFirst) countVector(step, owner, 0, -1);
+    insertSideVectors(step, owner, [{ model, values }]);
     return true;
   });
 }
@@ -183,6 +214,8 @@ export function dropOtherVectors(
   const place =
     cursor === undefined ? [phases.memories, Number.MIN_SAFE_INTEGER, 0] : decodeCursor("vectors", cursor, 3);
   const [phase, from, row] = place as [number, number, number];
+  // Followers that have not read so far find numbers missing, once their vectors have become the memories' own.
+  if (cursor === undefined) settle(step, code);
   const slice =
     phase === phases.memories
       ? dropFromMemories(step, code, [from, row], limit)
@@ -198,6 +231,16 @@ export function dropOtherVectors(
 interface DroppedSlice {
   readonly dropped: number;
   readonly next: readonly [number, number] | undefined;
+}
+
+function settle(step: WriteStep, code: number): void {
+  step.db.run(
+    `insert into model_count (namespace, model, memories, settled) values (?, ?, 0, ?)
+     on conflict do update set settled = excluded.settled`,
+    step.namespace,
+    code,
+    sideNumbers(step.db, step.namespace, code).newest,
+  );
 }
 
 function dropFromMemories(step: WriteStep, code: number, place: ListedPlace, limit: number): DroppedSlice {
@@ -239,23 +282,21 @@ function dropFromRetired(
 /** Leaves a memory one model's vector alone, as its own, or the mark that the model knows nothing in it. */
 function keepOnly(step: WriteStep, owner: VectorOwner, code: number): number {
   const { row, model } = owner;
-  let dropped = deleteSideVectors(step, owner, code);
-  if (model === null || model === code) return dropped;
-  const beside = step.db.get<[Uint8Array | null]>(
+  const droppedBeside = deleteSideVectors(step, owner, code);
+  if (model === code) return droppedBeside;
+  const kept = step.db.get<[Uint8Array | null]>(
     "select data from side_vector where row = ? and model = ?",
     row,
     code,
   )?.[0];
-  dropped++;
-  countVector(step, owner, model, -1);
-  if (beside) {
-    step.db.run("update vector set model = ?, data = ? where row = ?", code, beside, row);
+  if (kept) {
+    step.db.run("insert or replace into vector values (?, ?, ?)", row, code, kept);
     step.db.run("delete from side_vector where row = ? and model = ?", row, code);
-  } else {
-    step.db.run("delete from vector where row = ?", row);
-    countVector(step, owner, 0, 1);
-  }
-  step.db.run("update memory set model = ? where row = ?", beside ? code : null, row);
+  } else step.db.run("delete from vector where row = ?", row);
+  step.db.run("update memory set model = ? where row = ?", kept ? code : null, row);
+  if (model !== null) countVector(step, owner, model, -1);
+  const dropped = droppedBeside + (model === null ? 0 : 1);
+  if (!kept && dropped > 0) countVector(step, owner, 0, 1);
   return dropped;
 }
 

@@ -86,7 +86,7 @@ import {
   knownModel,
   type ListedPlace,
   rowsLacking,
-  settleModel,
+  sideNumbers,
 } from "./side-vectors.ts";
 import { holdsAnything, readStats } from "./store-statistics.ts";
 import { sweepRevisions } from "./sweep.ts";
@@ -409,9 +409,13 @@ class SqliteStore implements MemoryStore {
     );
   }
 
-  async generation(scope: Scope): Promise<string> {
-    const row = this.#open().get<[number]>("select seq from namespace where name = ?", scope.namespace);
-    return String(row?.[0] ?? 0);
+  async generation(scope: Scope, model?: string): Promise<string> {
+    const [seq, namespace] = this.#open().get<[number, number]>(
+      "select seq, id from namespace where name = ?",
+      scope.namespace,
+    ) ?? [0, 0];
+    const code = model === undefined ? undefined : knownModel(this.#db, model);
+    return code === undefined ? String(seq) : `${seq}.${sideNumbers(this.#db, namespace, code).newest}`;
   }
 
   async coverage(scope: Scope): Promise<Coverage> {
@@ -463,10 +467,6 @@ class SqliteStore implements MemoryStore {
       put.push(...(await this.#write(scope, (step) => addVectors(step, model, slice), call)));
     }
     return put;
-  }
-
-  async settleModel(scope: Scope, model: string, call?: StoreCall): Promise<void> {
-    await this.#write(scope, (step) => settleModel(step, model), call);
   }
 
   async dropOtherVectors(

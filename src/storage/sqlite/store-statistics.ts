@@ -132,7 +132,8 @@ function expiredModels(context: StoreContext, only: number | null): ModelSums[] 
      from ${expiredEntries}
      left join revision_model r on x.document = 1 and r.revision = x.id
      left join memory m on x.document = 0 and m.row = x.id
-     where ? is null or t.namespace = ? group by code`,
+     where (? is null or t.namespace = ?) and (x.document = 1 or m.model is not null or not exists
+       (select 1 from side_vector s where s.row = x.id and s.data is not null)) group by code`,
     now,
     only,
     only,

@@ -128,9 +128,9 @@ function replaceVectors(
   const next = own && step.modelCode(own.model);
   if (own === null) step.db.run("delete from vector where row = ?", row);
   else step.db.run("insert or replace into vector values (?, ?, ?)", row, next, vectorCell(own));
-  countVector(step, owner, model ?? 0, -1);
+  const beside = deleteSideVectors(step, owner);
+  if (model !== null || beside === 0) countVector(step, owner, model ?? 0, -1);
   countVector(step, owner, next ?? 0, 1);
-  deleteSideVectors(step, owner);
   insertSideVectors(step, owner, side);
   return next;
 }
