@@ -101,11 +101,29 @@ export const commandTable: readonly CommandRow[] = [
     summary: "remove what has expired",
     load: () => import("./commands/cleanup.ts"),
   },
+  {
+    name: "consolidate",
+    group: tend,
+    summary: "move memories up and down, merge what is there twice",
+    load: () => import("./commands/consolidate.ts"),
+  },
+  {
+    name: "undo",
+    group: tend,
+    summary: "take back a consolidation, or what was forgotten",
+    load: () => import("./commands/undo.ts"),
+  },
+  {
+    name: "why",
+    group: tend,
+    summary: "tell a memory's life and what comes next",
+    load: () => import("./commands/why.ts"),
+  },
   { name: "stats", group: tend, summary: "show figures by tier", load: () => import("./commands/stats.ts") },
   {
     name: "journal",
     group: tend,
-    summary: "show what was evicted, expired and forgotten",
+    summary: "show what moved, was merged, evicted, expired and forgotten",
     load: () => import("./commands/journal.ts"),
   },
   {

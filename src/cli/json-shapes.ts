@@ -1,3 +1,5 @@
+import type { ConsolidationReport } from "../consolidation/consolidation-report.ts";
+import type { NextMove } from "../consolidation/next-moves.ts";
 import type { ChunkSource, Memory, Metadata, StoredDocument } from "../contract/memory.ts";
 import type { JournalEntry } from "../contract/memory-store.ts";
 import type {
@@ -11,6 +13,7 @@ import type {
 } from "../contract/recall.ts";
 import type { SnapshotInfo } from "../contract/snapshot.ts";
 import type { Tier } from "../contract/tier.ts";
+import type { MemoryLife } from "../engine/consolidate-options.ts";
 
 /** What `--json` prints; a field is added in a minor version, changed or removed only in a major one. Times are ISO 8601 in UTC. */
 export interface MemoryJson {
@@ -85,6 +88,16 @@ export interface JournalEntryJson extends Omit<JournalEntry, "at"> {
 
 export interface SnapshotJson extends Omit<SnapshotInfo, "createdAt"> {
   readonly createdAt: string;
+}
+
+export interface ConsolidationJson extends Omit<ConsolidationReport, "startedAt"> {
+  readonly startedAt: string;
+}
+
+export interface LifeJson extends Pick<MemoryLife, "id" | "relevance"> {
+  readonly memory?: MemoryJson;
+  readonly journal: readonly JournalEntryJson[];
+  readonly next: readonly (Omit<NextMove, "at"> & { readonly at?: string })[];
 }
 
 function iso(timeMs: number): string {
@@ -174,6 +187,21 @@ export function journalEntryJson(entry: JournalEntry): JournalEntryJson {
   const { run, kind, id, document, from, to, into, undoable, reason } = entry;
   const place = { from, ...(to && { to }), ...(into && { into }) };
   return { run, at: iso(entry.at), kind, id, document, ...place, undoable, reason };
+}
+
+export function consolidationJson(report: ConsolidationReport): ConsolidationJson {
+  const { startedAt, ...rest } = report;
+  return { ...rest, startedAt: iso(startedAt) };
+}
+
+export function lifeJson({ id, memory, relevance, journal, next }: MemoryLife): LifeJson {
+  return {
+    id,
+    ...(memory && { memory: memoryJson(memory) }),
+    ...(relevance && { relevance }),
+    journal: journal.map(journalEntryJson),
+    next: next.map(({ at, ...move }) => ({ ...move, ...(at !== undefined && { at: iso(at) }) })),
+  };
 }
 
 export function snapshotJson({ name, createdAt, filter, memories, bytes }: SnapshotInfo): SnapshotJson {

@@ -10,6 +10,7 @@ const nothing = 4;
 const choices: Readonly<Record<string, readonly string[]>> = {
   tier: tiers,
   mode: ["hybrid", "vector", "keyword"],
+  kind: ["promote", "demote", "merge", "evict", "expire", "forget", "undo", "restore"],
   unset: ["tags", "metadata", "thread", "speaker", "at"],
   shell: ["bash", "zsh", "fish", "powershell"],
 };
