@@ -15,6 +15,7 @@ import {
 } from "../src/index.ts";
 import { answerMs, installedCommand } from "./installed-command.ts";
 import { latencies, median, percentile, timed, timedInTurn } from "./latencies.ts";
+import { measureLanceDb } from "./peers/lancedb.ts";
 import { PlainCosine } from "./plain-cosine.ts";
 import { realTexts } from "./real-texts.ts";
 
@@ -24,6 +25,7 @@ const limit = 10;
 /** Searches of the floor; it is slow where the memory is large, and hardly varies. */
 const floorSearches = 200;
 const comparedQuestions = 100;
+const peerQuestions = 50;
 const coldStarts = 5;
 const batchSize = 64;
 /** Nothing but the cosine ranks. */
@@ -59,6 +61,8 @@ export async function run(args: string[]): Promise<unknown> {
     entries: results.map(({ speed }) => speed),
     recallAt10: results.map(({ found }) => found),
     space: results.map(({ space }) => space),
+    meanwhile: results.map(({ meanwhile }) => meanwhile),
+    lanceDb: results.flatMap(({ lanceDb }) => lanceDb ?? "not installed: npm ci --prefix benchmarks/peers"),
     stages: results.flatMap(({ stages }) => stages),
     limit,
     ranking: results[0]!.ranking,
@@ -75,6 +79,8 @@ async function measureSize(path: string, folder: string, size: number) {
   const found = await shareFound(path, floor, tagged, asked.slice(0, comparedQuestions));
   say(`${size}: starting processes`);
   const coldMs = await coldStart(path, asked);
+  say(`${size}: LanceDB`);
+  const lanceDb = await measureLanceDb(dirname(path), floor, await vectorsOf(asked.slice(0, peerQuestions)));
   return {
     speed: { entries: size, ...results.speed, coldMs, real, duplicateRate },
     found: { entries: size, ...found, ownVectors: results.ownVectors },
@@ -84,6 +90,8 @@ async function measureSize(path: string, folder: string, size: number) {
       fileMegabytes: statSync(path).size / 1e6,
       snapshotMegabytes: bytesUnder(`${path}-index`) / 1e6,
     },
+    meanwhile: { entries: size, ...results.meanwhile },
+    lanceDb: lanceDb && { entries: size, ...lanceDb },
     stages: results.stages.map((stage) => ({ entries: size, ...stage })),
     ranking: results.ranking,
   };
@@ -124,10 +132,10 @@ async function measureOpen(
       p99Ms,
       floorP50Ms,
       ratio: p50Ms / floorP50Ms,
-      ...meanwhile,
       vectors: explanations[0]!.path.vector,
     },
     ownVectors: measured.recallAt10,
+    meanwhile,
     space: {
       storedPerSecond: items.length / seconds,
       indexedMs: buildMs,
@@ -151,6 +159,11 @@ function tagsOf(at: number): string[] {
 
 function tagOf(share: string): string {
   return share.replace(" %", "-percent");
+}
+
+async function vectorsOf(questions: readonly string[]): Promise<Float32Array[]> {
+  const model = await openBuiltinModel();
+  return model.doEmbed(questions).vectors.filter((vector) => vector !== null);
 }
 
 /** The items' vectors, by their numbers; zeros where the model knows nothing. */
@@ -238,28 +251,40 @@ async function shareFound(
   return found;
 }
 
-/** Questions one after the other while another caller stores one memory after the other, each durable. */
+/**
+ * Questions one after the other while another caller stores one memory after the other, each durable. Both run in one
+ * thread: a question's time holds the writes that had their turn meanwhile, and the other way round.
+ */
 async function writeAndAsk(memory: Strata, items: readonly StoreItem[], questions: readonly string[]) {
   let asking = true;
-  let writes = 0;
+  const writeMs: number[] = [];
   const write = async () => {
     while (asking) {
-      await memory.store(`${items[writes % items.length]!.content} (${writes})`, { tier: "semantic" });
-      writes += 1;
+      const content = `${items[writeMs.length % items.length]!.content} (${writeMs.length})`;
+      writeMs.push(await timed(() => memory.store(content, { tier: "semantic" })));
       await turn();
     }
   };
   const writing = write();
-  const times: number[] = [];
+  const askMs: number[] = [];
   const started = performance.now();
   for (const question of questions) {
-    times.push(await timed(() => memory.recall(question, { limit, cache: false })));
+    askMs.push(await timed(() => memory.recall(question, { limit, cache: false })));
     await turn();
   }
   const seconds = (performance.now() - started) / 1_000;
   asking = false;
   await writing;
-  return { writesPerSecond: writes / seconds, p50WhileWritingMs: median(times) };
+  const [asked, written] = [latencies(askMs), latencies(writeMs)];
+  return {
+    recallP50Ms: asked.p50Ms,
+    recallP95Ms: asked.p95Ms,
+    recallP99Ms: asked.p99Ms,
+    writesPerSecond: writeMs.length / seconds,
+    writeP50Ms: written.p50Ms,
+    writeP95Ms: written.p95Ms,
+    writeP99Ms: written.p99Ms,
+  };
 }
 
 /** From the start of a process to its answer: the built package's command, median of some. */

@@ -3,13 +3,14 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { inTemporaryFolder } from "../evals/temporary-folder.ts";
 import { rankingHash } from "../evals/temporary-memory.ts";
+import { UsageError } from "../scripts/measurement.ts";
 import { openMemory, type Strata, type Tier } from "../src/index.ts";
 import { BareSqlite } from "./bare-sqlite.ts";
 import { TextGenerator } from "./generated-text.ts";
 import { latencies, median, timed, timedInTurn } from "./latencies.ts";
 
 /** Entries present when single stores are measured. */
-const levels = [0, 10_000, 100_000];
+const defaultLevels = "0,10000,100000";
 const capacity = 10_000;
 const singles = 2_000;
 /** Rows a bulk transaction of the floor holds: as many as one of `storeMany`. */
@@ -27,10 +28,13 @@ interface Pair {
  * inserts of the same texts.
  */
 export async function run(args: string[]): Promise<unknown> {
-  parseArgs({ args, options: {} });
+  const { values } = parseArgs({ args, options: { present: { type: "string", default: defaultLevels } } });
+  const levels = values.present.split(",").map(Number);
+  if (!levels.every((level) => Number.isInteger(level) && level >= 0))
+    throw new UsageError(`Expected numbers from 0 after --present, with commas; got "${values.present}".`);
   // First, so that the code is warm when the empty memory is measured.
   const full = await withPair(atCapacity);
-  const growing = await withPair(whileGrowing);
+  const growing = await withPair((pair) => whileGrowing(pair, levels));
   const bytes = await withPair(bytesOnDisk);
   return { singles: [...growing.singles, full], bulk: growing.bulk, ...bytes, ranking: growing.ranking };
 }
@@ -54,6 +58,7 @@ async function atCapacity(pair: Pair): Promise<object> {
 
 async function whileGrowing(
   pair: Pair,
+  levels: readonly number[],
 ): Promise<{ readonly singles: object[]; readonly bulk: object[]; readonly ranking: string }> {
   const rows: object[] = [];
   const bulk: object[] = [];
