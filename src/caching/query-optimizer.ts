@@ -1,4 +1,5 @@
 import { StrataError } from "../contract/errors.ts";
+import type { GhostDepths } from "../contract/ghost-stack.ts";
 import { Flight } from "./flight.ts";
 import { Prefetcher } from "./prefetcher.ts";
 import {
@@ -137,13 +138,29 @@ export class QueryOptimizer {
       cacheSize: this.#results.size,
       maxEntries: this.#settings.maxEntries,
       cacheBytes: this.#results.bytes,
-      maxBytes: this.#settings.maxBytes,
+      maxBytes: this.#results.maxBytes,
+      computedMs: this.#counts.computedMs,
       inFlight: this.#underWay.size,
       evictions: this.#results.evictions,
       notKept,
       background: { begun, failed, leftUndone },
       ...(this.#prefetcher && { prefetch: this.#prefetcher.getStats() }),
     };
+  }
+
+  /** Keeps to another bound on bytes from now on; what is too much leaves at once. @throws INVALID_ARGUMENT */
+  resize(maxBytes: number): void {
+    this.#results.resize(checkSettings({ maxBytes }).maxBytes);
+  }
+
+  /** From now on {@link takeDepths} tells which sizes of up to so many bytes would have answered. */
+  watchDepths(maxBytes: number): void {
+    this.#results.watchDepths(maxBytes);
+  }
+
+  /** Look-ups since the last call, by the size of a cache that would have answered; undefined while nobody watches. */
+  takeDepths(): GhostDepths | undefined {
+    return this.#results.takeDepths();
   }
 
   /** Rejects everyone who waits, with CLOSED, aborts their work and drops all results. Idempotent. */
@@ -185,6 +202,7 @@ export class QueryOptimizer {
     if (!isFresh || (refreshAhead > 0 && left < refreshAhead && isPopular))
       this.#computeBehind(name, key, work, options);
     kept.uses += 1;
+    this.#results.answered(kept);
     this.#prefetcher?.settle(name, "used");
     options.onPath?.(isFresh ? "hit" : "stale");
     return kept.failed ? Promise.reject(kept.shared.give()) : Promise.resolve(kept.shared.give() as T);
@@ -259,11 +277,13 @@ export class QueryOptimizer {
     options: QueryOptions<T>,
   ): Flight<SharedValue> {
     const { namespace = "", tags = [], generation, ttlMs, expiresAt } = options;
+    const begun = this.#settings.clock.monotonic();
     const flight = new Flight<SharedValue>(
       async (signal) => {
         try {
           // Even work that throws at once must land after its flight is open.
           const value = await (async () => work(signal))();
+          this.#counts.computedMs += this.#settings.clock.monotonic() - begun;
           const shared = shareValue(value);
           this.#land(open, shared, false, this.#timesOf(value, { ttlMs, expiresAt }));
           return shared;

@@ -21,6 +21,8 @@ export interface QueryStats {
   readonly maxEntries: number;
   readonly cacheBytes: number;
   readonly maxBytes: number;
+  /** Milliseconds of computations that succeeded. */
+  readonly computedMs: number;
   /** Under way, with callers or behind them. */
   readonly inFlight: number;
   /** Results that left for want of room. */
@@ -46,6 +48,7 @@ export interface QueryCounts {
   begun: number;
   failed: number;
   leftUndone: number;
+  computedMs: number;
 }
 
 export function noCounts(): QueryCounts {
@@ -61,5 +64,6 @@ export function noCounts(): QueryCounts {
     begun: 0,
     failed: 0,
     leftUndone: 0,
+    computedMs: 0,
   };
 }

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { type GhostDepths, GhostStack, ghostHash } from "../contract/ghost-stack.ts";
 import type { SharedValue } from "./shared-value.ts";
 
 /** What a query is known by. */
@@ -20,6 +21,9 @@ export interface KeptResult extends QueryName {
   readonly staleUntil: number;
   /** When it stops being true, in milliseconds since 1970; infinite when it does not. */
   readonly expiresAt: number;
+  /** Of its name, where look-ups are watched. */
+  readonly ghost: number;
+  readonly bytes: number;
   /** Times it was given. */
   uses: number;
 }
@@ -40,18 +44,46 @@ export class ResultCache {
   readonly #results: LRUCache<string, KeptResult>;
   readonly #byNamespace = new Map<string, Set<string>>();
   readonly #onLeft: (name: string) => void;
+  /** Absent while nobody asks how another size would do. */
+  #ghosts: GhostStack | undefined;
+  #maxBytes: number;
   #evictions = 0;
 
   /** @param onLeft Told the name of each result that leaves or is replaced. */
   constructor(maxEntries: number, maxBytes: number, onLeft: (name: string) => void) {
     this.#onLeft = onLeft;
+    this.#maxBytes = Math.floor(maxBytes);
     this.#results = new LRUCache<string, KeptResult>({
       max: Math.floor(maxEntries),
-      maxSize: Math.floor(maxBytes),
-      sizeCalculation: ({ shared, tags }, name) =>
-        entryBytes + 2 * name.length + tags.reduce((sum, tag) => sum + 32 + 2 * tag.length, 0) + shared.bytes,
+      // The bound on bytes may change, which this one cannot: it is kept by `#trim`.
+      maxSize: Number.MAX_SAFE_INTEGER,
       dispose: (result, name, reason) => this.#left(result, name, reason),
     });
+  }
+
+  get maxBytes(): number {
+    return this.#maxBytes;
+  }
+
+  /** Keeps to another bound on bytes from now on; what is too much leaves at once. */
+  resize(maxBytes: number): void {
+    this.#maxBytes = Math.floor(maxBytes);
+    this.#trim();
+  }
+
+  /** From now on tells which sizes of up to so many bytes would have answered. */
+  watchDepths(maxBytes: number): void {
+    this.#ghosts = new GhostStack(maxBytes);
+  }
+
+  /** Since the last call; undefined while nobody watches. */
+  takeDepths(): GhostDepths | undefined {
+    return this.#ghosts?.take();
+  }
+
+  /** A look-up was answered by the result. */
+  answered({ ghost, bytes }: KeptResult): void {
+    this.#ghosts?.look(ghost, bytes);
   }
 
   get size(): number {
@@ -77,9 +109,18 @@ export class ResultCache {
   }
 
   /** False when it is larger than the whole cache. */
-  keep(name: string, result: KeptResult): boolean {
-    this.#results.set(name, result);
-    if (!this.#results.has(name)) return false;
+  keep(name: string, kept: Omit<KeptResult, "ghost" | "bytes">): boolean {
+    const size = sizeOf(name, kept);
+    // A result of another state would not have answered.
+    const ghost = this.#ghosts === undefined ? 0 : ghostHash(`${kept.generation}\0${name}`);
+    this.#ghosts?.look(ghost, size);
+    const result: KeptResult = { ...kept, ghost, bytes: size };
+    if (size > this.#maxBytes) {
+      this.#results.delete(name);
+      return false;
+    }
+    this.#results.set(name, result, { size });
+    this.#trim();
     const names = this.#byNamespace.get(result.namespace);
     if (names) names.add(name);
     else this.#byNamespace.set(result.namespace, new Set([name]));
@@ -109,6 +150,10 @@ export class ResultCache {
     return dropped.length;
   }
 
+  #trim(): void {
+    while (this.#results.calculatedSize > this.#maxBytes) this.#results.pop();
+  }
+
   #left(result: KeptResult, name: string, reason: string): void {
     if (reason === "evict") this.#evictions += 1;
     this.#onLeft(name);
@@ -116,6 +161,12 @@ export class ResultCache {
     names?.delete(name);
     if (names?.size === 0) this.#byNamespace.delete(result.namespace);
   }
+}
+
+function sizeOf(name: string, { shared, tags }: Pick<KeptResult, "shared" | "tags">): number {
+  return (
+    entryBytes + 2 * name.length + tags.reduce((sum, tag) => sum + 32 + 2 * tag.length, 0) + shared.bytes
+  );
 }
 
 /** One string for namespace and key; no two pairs share one. */

@@ -10,6 +10,7 @@ import type { ChunkSource, Memory, Metadata, StoredDocument, StoredVector } from
 import type { MemoryFilter, Scope } from "./scope.ts";
 import type { SnapshotInfo, SnapshotPage } from "./snapshot.ts";
 import type { Tier } from "./tier.ts";
+import type { TuningDecision } from "./tuning.ts";
 
 export type { Evicted } from "./consolidation.ts";
 
@@ -237,6 +238,12 @@ export interface MemoryStore {
   readState(scope: Scope, name: string): Promise<string | undefined>;
 
   writeState(scope: Scope, name: string, value: string, call?: StoreCall): Promise<void>;
+
+  /** Adds a decision of self-tuning to the journal; it belongs to the store, not to a namespace. The oldest of more than 1,000 leave. */
+  noteTuning(decision: TuningDecision): Promise<void>;
+
+  /** Decisions of self-tuning, newest first, at most `limit`. */
+  tuningDecisions(limit: number): Promise<TuningDecision[]>;
 
   /** Takes the lease of that name for `ttlMs`, or tells that another holds it. Taking it again as the same holder renews it. */
   acquireLease(name: string, holder: string, ttlMs: number): Promise<boolean>;

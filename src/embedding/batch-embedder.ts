@@ -1,5 +1,6 @@
 import type { EmbedCall, Embedder, EmbeddingModel, EmbeddingReply } from "../contract/embedding-model.ts";
 import { StrataError } from "../contract/errors.ts";
+import type { GhostDepths } from "../contract/ghost-stack.ts";
 import { operationChannels } from "../contract/operations.ts";
 import { type BatchEmbedderOptions, type ResolvedOptions, resolveOptions } from "./batch-embedder-options.ts";
 import { type BatchEmbedderStats, embedderStats } from "./batch-embedder-stats.ts";
@@ -132,6 +133,27 @@ export class BatchEmbedder implements Embedder, AsyncDisposable {
    */
   forget(texts: readonly string[]): Promise<number> {
     return this.#queue.forget(texts);
+  }
+
+  /**
+   * Keeps vectors in memory to another bound on bytes from now on; what is too much leaves at once. Without effect
+   * where none are kept.
+   * @throws INVALID_ARGUMENT
+   */
+  resizeCache(maxBytes: number): void {
+    if (!(maxBytes >= 1))
+      throw new StrataError("INVALID_ARGUMENT", `Expected maxBytes to be at least 1, got ${maxBytes}.`);
+    this.#queue.memo.resize(maxBytes);
+  }
+
+  /** From now on {@link takeDepths} tells which sizes of the cache in memory of up to so many bytes would have answered. */
+  watchDepths(maxBytes: number): void {
+    this.#queue.memo.watchDepths(maxBytes);
+  }
+
+  /** Look-ups since the last call, by the size of a cache that would have answered; undefined while nobody watches. */
+  takeDepths(): GhostDepths | undefined {
+    return this.#queue.memo.takeDepths();
   }
 
   getStats(): BatchEmbedderStats {

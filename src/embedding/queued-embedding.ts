@@ -141,6 +141,11 @@ export class QueuedEmbedding {
     return removed + ((await this.#shared?.delete([...new Set(keys)])) ?? 0);
   }
 
+  /** The cache in memory. */
+  get memo(): VectorMemo {
+    return this.#memo;
+  }
+
   /** Answers everybody, and closes the shared cache. */
   async close(reason: StrataError): Promise<void> {
     await this.drain();

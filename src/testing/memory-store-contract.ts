@@ -1487,6 +1487,34 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
       });
     });
 
+    describe("self-tuning", () => {
+      const decision = (at: number) => ({
+        at,
+        parameter: "candidates",
+        before: 100,
+        after: 75,
+        reason: "kept",
+      });
+
+      test("a decision is kept with what was before and after, whatever becomes of a namespace", async () => {
+        await store.add(scope, [sampleEntry("a")]);
+        await store.noteTuning(decision(1));
+        await store.noteTuning({ ...decision(2), before: 75, after: 0.5 });
+        await store.clear(scope);
+        assert.deepEqual(await store.tuningDecisions(10), [
+          { ...decision(2), before: 75, after: 0.5 },
+          decision(1),
+        ]);
+        assert.equal((await store.tuningDecisions(1)).length, 1);
+      });
+
+      test("the oldest decisions of more than a thousand leave", async () => {
+        for (let at = 1; at <= 1_010; at++) await store.noteTuning(decision(at));
+        const kept = await store.tuningDecisions(2_000);
+        assert.deepEqual([kept.length, kept[0]?.at, kept.at(-1)?.at], [1_000, 1_010, 11]);
+      });
+    });
+
     describe("leases", () => {
       test("one holder at a time, until it lets go or its time runs out", async () => {
         assert.equal(await store.acquireLease("duty", "one", 1_000), true);

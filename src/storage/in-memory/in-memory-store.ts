@@ -41,6 +41,7 @@ import type { MemoryFilter, Scope } from "../../contract/scope.ts";
 import { type SnapshotInfo, type SnapshotPage, snapshotBound } from "../../contract/snapshot.ts";
 import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
 import { defaultTierTable, isTier, type Tier, type TierTable, tiers } from "../../contract/tier.ts";
+import type { TuningDecision } from "../../contract/tuning.ts";
 import { assertCandidateQuery } from "../candidate-query.ts";
 import { assertChunkPatch, assertVersion, noSuchMemory } from "../chunk-patch.ts";
 import { decodeCursor, decodeNameCursor, encodeCursor, encodeNameCursor } from "../cursor.ts";
@@ -48,6 +49,7 @@ import { matchesFilter } from "../filter-match.ts";
 import { isRepeat, repeatPatch } from "../repeats.ts";
 import { resolveEntries } from "../resolve-entries.ts";
 import { noSuchSnapshot, snapshotLimitReached, snapshotTaken } from "../snapshot-errors.ts";
+import { maxTuningDecisions } from "../tuning-bound.ts";
 import { eraseFromJournal, eraseMerged } from "./erasure.ts";
 import { applyActions, candidatesOf, expiryAfterMove } from "./moves.ts";
 import {
@@ -116,6 +118,8 @@ class InMemoryStore implements MemoryStore {
   readonly #now: () => number;
   readonly #namespaces = new Map<string, Namespace>();
   readonly #leases = new Map<string, { readonly holder: string; readonly until: number }>();
+  /** Newest first. */
+  readonly #tuning: TuningDecision[] = [];
   #closed = false;
 
   constructor(options: InMemoryStoreOptions) {
@@ -640,6 +644,17 @@ class InMemoryStore implements MemoryStore {
 
   async writeState(scope: Scope, name: string, value: string, call?: StoreCall): Promise<void> {
     this.#begin(scope, call).state.set(name, value);
+  }
+
+  async noteTuning(decision: TuningDecision): Promise<void> {
+    this.#assertOpen();
+    this.#tuning.unshift(decision);
+    this.#tuning.length = Math.min(this.#tuning.length, maxTuningDecisions);
+  }
+
+  async tuningDecisions(limit: number): Promise<TuningDecision[]> {
+    this.#assertOpen();
+    return this.#tuning.slice(0, limit);
   }
 
   async acquireLease(name: string, holder: string, ttlMs: number): Promise<boolean> {

@@ -191,4 +191,11 @@ export const migrations: readonly string[] = [
   create index side_vector_feed on side_vector (namespace, model, number);
   update model_count set settled = 0;
   `,
+  `
+  -- Decisions of self-tuning, of the whole store.
+  create table tuning (
+    id integer primary key autoincrement, at integer not null, parameter text not null,
+    before real not null, after real not null, reason text not null
+  ) strict;
+  `,
 ];

@@ -42,6 +42,7 @@ import type { MemoryFilter, Scope } from "../../contract/scope.ts";
 import type { SnapshotInfo, SnapshotPage } from "../../contract/snapshot.ts";
 import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
 import { defaultTierTable, type TierTable } from "../../contract/tier.ts";
+import type { TuningDecision } from "../../contract/tuning.ts";
 import { assertCandidateQuery } from "../candidate-query.ts";
 import { decodeCursor, decodeNameCursor, encodeCursor, encodeNameCursor } from "../cursor.ts";
 import { holdsMetadata } from "../filter-match.ts";
@@ -90,6 +91,7 @@ import {
 } from "./side-vectors.ts";
 import { holdsAnything, readStats } from "./store-statistics.ts";
 import { sweepRevisions } from "./sweep.ts";
+import { addTuning, readTuning } from "./tuning-rows.ts";
 import { undoRun } from "./undo-run.ts";
 import { updateMemory } from "./update-memory.ts";
 import { type StoreContext, WriteStep } from "./write-step.ts";
@@ -595,6 +597,14 @@ class SqliteStore implements MemoryStore {
       },
       call,
     );
+  }
+
+  async noteTuning(decision: TuningDecision): Promise<void> {
+    await this.#db.write(() => addTuning(this.#db, decision));
+  }
+
+  async tuningDecisions(limit: number): Promise<TuningDecision[]> {
+    return readTuning(this.#open(), limit);
   }
 
   async acquireLease(name: string, holder: string, ttlMs: number): Promise<boolean> {
