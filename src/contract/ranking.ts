@@ -7,6 +7,8 @@ export interface RankingOptions {
   readonly lateWeight: number;
   /** Best memories of each signal that are weighed against each other; does not depend on a call's limit. */
   readonly candidates: number;
+  /** Where not all vectors are compared, so many times as many as usual: .25 to 16. */
+  readonly vectorBreadth: number;
   /** Best candidates by the other signals that late interaction looks at. */
   readonly lateDepth: number;
   /** Leading dimensions of a word piece that late interaction compares. */

@@ -57,6 +57,7 @@ export function vectorSignal(
   query: Float32Array,
   selection: Selection,
   weight: number,
+  breadth: number,
 ): Signal {
   const { slots, mask } = selection;
   const some = mask === index.live ? undefined : mask;
@@ -68,7 +69,7 @@ export function vectorSignal(
       return path;
     },
     best(limit) {
-      const near = index.vectors.nearest(query, limit, some, slots);
+      const near = index.vectors.nearest(query, limit, some, slots, breadth);
       path = near.path;
       const taking = { scores: near.scores, slots: near.numbers, mask, above: Number.NEGATIVE_INFINITY };
       return bestSlots(taking, limit, index.columns.arrays.rows);

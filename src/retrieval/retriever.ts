@@ -16,6 +16,7 @@ import type {
 } from "../contract/recall.ts";
 import type { Reranker } from "../contract/reranker.ts";
 import type { MemoryFilter, Scope } from "../contract/scope.ts";
+import type { BreadthChooser, SearchBreadth } from "../contract/tuning.ts";
 import type { Analyzer } from "./analyzer.ts";
 import { answerQuestion, type FullRecallOptions } from "./answer-question.ts";
 import { StageTimer } from "./explain.ts";
@@ -50,6 +51,8 @@ export interface RetrieverOptions {
   readonly pieces?: (() => Promise<PieceVectors | undefined>) | undefined;
   /** Puts the best hits of each recall in order. */
   readonly reranker?: Reranker | undefined;
+  /** Chooses how wide each recall searches. Absent: all search as `ranking` says. */
+  readonly chooser?: BreadthChooser | undefined;
   /** Counts tokens for `maxTokens`. Default: four characters are one. */
   readonly counter?: (() => Promise<TokenCounter>) | undefined;
 }
@@ -65,6 +68,8 @@ export interface RetrieverStats {
   /** Indexes searched approximately, and the least of their recalls as they were measured last. */
   readonly approximateIndexes: number;
   readonly recallAt10?: number;
+  /** Milliseconds that recalls waited for the vectors of their questions. */
+  readonly embedMs: number;
 }
 
 const defaultLimit = 10;
@@ -86,17 +91,21 @@ export class Retriever {
   readonly rankingHash: string;
   readonly #store: MemoryStore;
   readonly #embedder: Embedder;
-  readonly #options: Pick<RetrieverOptions, "embedder" | "reranker"> & {
+  readonly #options: Pick<RetrieverOptions, "embedder" | "reranker" | "chooser"> & {
     readonly pieces: () => Promise<PieceVectors | undefined>;
     readonly counter: () => Promise<TokenCounter>;
   };
   readonly #analyzer: Analyzer;
   readonly #clock: Clock;
   readonly #ranking: RankingOptions;
+  /** By breadth, for those that were chosen. */
+  readonly #rankings = new Map<string, { readonly ranking: RankingOptions; readonly hash: string }>();
   readonly #memory = new VectorMemory();
   readonly #indexes: NamespaceIndexes;
   readonly #maxIndexBytes: number;
   #late: Promise<LateInteraction | undefined> | undefined;
+  #probing: Promise<void> | undefined;
+  #embedMs = 0;
   #closing: Promise<void> | undefined;
 
   /** @throws INVALID_ARGUMENT, UNKNOWN_OPTION */
@@ -111,6 +120,7 @@ export class Retriever {
     this.#options = {
       embedder,
       reranker: options.reranker,
+      chooser: options.chooser,
       pieces: options.pieces ?? (async () => undefined),
       counter: options.counter ?? (async () => roughCounter),
     };
@@ -135,8 +145,29 @@ export class Retriever {
   async recall(scope: Scope, question: string, options: RecallOptions = {}): Promise<Recall> {
     this.#checkOpen();
     const full = this.#fullOptions(options);
-    const { mode = "hybrid", maxTokens, signal } = full;
+    const chooser = this.#chooserFor(full);
+    // What explains itself can be asked again: it is never on trial.
+    const breadth = full.explain ? chooser?.breadth : chooser?.next();
     const timer = this.#timer("recall");
+    const answer = await this.#answer(scope, question, full, this.#rankingOf(breadth), timer);
+    const embedMs = timer.stages.find(({ name }) => name === "embed")?.ms ?? 0;
+    this.#embedMs += embedMs;
+    if (chooser && breadth && !full.explain) {
+      const ms = timer.stages.reduce((sum, stage) => sum + stage.ms, 0) - embedMs;
+      chooser.answered(breadth, ms);
+      if (chooser.wantsProbe(breadth)) this.#probe(scope, question, full, answer, breadth, chooser);
+    }
+    return answer;
+  }
+
+  async #answer(
+    scope: Scope,
+    question: string,
+    full: FullRecallOptions,
+    { ranking, hash }: { readonly ranking: RankingOptions; readonly hash: string },
+    timer: StageTimer,
+  ): Promise<Recall> {
+    const { mode = "hybrid", maxTokens, signal } = full;
     const asked = await this.#ask(question, mode, signal);
     timer.end("embed");
     const allowedRows = await this.#allowedRows(scope, full);
@@ -146,17 +177,71 @@ export class Retriever {
       scope,
       analyzer: this.#analyzer,
       memory: this.#memory,
-      ranking: this.#ranking,
-      rankingHash: this.rankingHash,
-      late: mode === "hybrid" && this.#ranking.lateWeight > 0 ? await this.#lateInteraction() : undefined,
+      ranking,
+      rankingHash: hash,
+      late: mode === "hybrid" && ranking.lateWeight > 0 ? await this.#lateInteraction() : undefined,
       reranker: this.#options.reranker,
       counter: maxTokens === undefined ? undefined : await this.#options.counter(),
       options: full,
       allowedRows,
-      request: this.#request("recall", scope, question, full),
+      request: this.#request("recall", scope, question, full, ranking),
       timer,
       current: () => this.#indexes.current(scope, signal),
     });
+  }
+
+  /** Recalls that are alike enough to be compared: what a reranker or folding adds would hide the search. */
+  #chooserFor({ mode, rerank, fold }: FullRecallOptions): BreadthChooser | undefined {
+    const reranks = this.#options.reranker !== undefined && rerank;
+    return (mode ?? "hybrid") === "hybrid" && !reranks && !fold ? this.#options.chooser : undefined;
+  }
+
+  #rankingOf(breadth: SearchBreadth | undefined): {
+    readonly ranking: RankingOptions;
+    readonly hash: string;
+  } {
+    if (!breadth) return { ranking: this.#ranking, hash: this.rankingHash };
+    const key = `${breadth.candidates}/${breadth.vectorBreadth}`;
+    let known = this.#rankings.get(key);
+    if (!known) {
+      const ranking = checkRanking({ ...this.#ranking, ...breadth });
+      known = { ranking, hash: hashRanking(ranking) };
+      // A chooser has some twenty settings; whatever else it may choose is made anew each time.
+      if (this.#rankings.size < 100) this.#rankings.set(key, known);
+    }
+    return known;
+  }
+
+  /** Asks once more as widely as configured, behind what waits, and tells how many of the best hits are the same. */
+  #probe(
+    scope: Scope,
+    question: string,
+    full: FullRecallOptions,
+    given: Recall,
+    breadth: SearchBreadth,
+    chooser: BreadthChooser,
+  ): void {
+    if (this.#probing) return;
+    const { signal, maxTokens, ...rest } = full;
+    const limit = Math.min(full.limit, defaultLimit);
+    const silent = new StageTimer(
+      () => 0,
+      () => {},
+    );
+    const widely = this.#rankingOf(undefined);
+    this.#probing = (async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (this.#closing) return;
+      const { hits } = await this.#answer(scope, question, { ...rest, limit, context: 0 }, widely, silent);
+      if (hits.length === 0) return;
+      const ids = new Set(given.hits.slice(0, limit).map(({ memory }) => memory.id));
+      chooser.probed(breadth, hits.filter(({ memory }) => ids.has(memory.id)).length / hits.length);
+    })()
+      // Nobody asked for it.
+      .catch(() => {})
+      .finally(() => {
+        this.#probing = undefined;
+      });
   }
 
   /**
@@ -209,7 +294,7 @@ export class Retriever {
       minScore: options.minScore ?? 0,
       explain: options.explain ?? false,
       ranking: this.rankingHash,
-      request: this.#request("search", scope, words, options),
+      request: this.#request("search", scope, words, options, this.#ranking),
       timer,
       current: () => this.#indexes.current(scope, options.signal),
     });
@@ -245,6 +330,7 @@ export class Retriever {
       maxIndexBytes: this.#maxIndexBytes,
       droppedIndexes: this.#indexes.dropped,
       approximateIndexes: measured.length,
+      embedMs: this.#embedMs,
       ...(measured.length > 0 && { recallAt10: Math.min(...measured.map(({ recallAt10 }) => recallAt10)) }),
     };
   }
@@ -277,8 +363,13 @@ export class Retriever {
 
   /** Writes what the next process can start from. Idempotent; later calls reject with CLOSED. */
   close(): Promise<void> {
-    this.#closing ??= this.#indexes.close();
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#probing;
+    await this.#indexes.close();
   }
 
   #timer(operation: "recall" | "search"): StageTimer {
@@ -328,6 +419,7 @@ export class Retriever {
     { namespace }: Scope,
     question: string,
     options: RecallOptions,
+    ranking: RankingOptions,
   ): RecallRequest {
     const { signal, explain, touch, tiers, ...rest } = options;
     const given = { ...rest, ...(tiers && { tier: tiers }) };
@@ -336,7 +428,7 @@ export class Retriever {
       namespace,
       question,
       options: given,
-      ranking: this.#ranking,
+      ranking,
       model: this.#options.embedder.model.id,
     };
   }

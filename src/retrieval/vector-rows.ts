@@ -200,12 +200,14 @@ export class VectorRows {
    * exact path all that are as near as the last of them. In order of their numbers, with exact cosines.
    * @param mask By slot, 1 for those of interest; absent: all.
    * @param slots The slots of interest, where they are listed.
+   * @param breadth Where not all are compared, so many times as many as usual.
    */
   nearest(
     query: Float32Array,
     limit: number,
     mask: Uint8Array | undefined,
     slots: Uint32Array | undefined,
+    breadth = 1,
   ): ScoredRows & { readonly path: VectorPath } {
     if (slots && slots.length <= this.#exactRows) {
       const marks = this.#memory.view(this.#marks);
@@ -221,8 +223,8 @@ export class VectorRows {
       this.#sketches,
       marks,
       this.#sketched,
-      coarse * this.#effort,
-      wanted * this.#effort,
+      coarse * this.#effort * breadth,
+      wanted * this.#effort * breadth,
     );
     const unsketched = this.#memory.view(marks).subarray(this.#sketched, this.#size);
     const numbers = new Uint32Array(near.length + unsketched.length);

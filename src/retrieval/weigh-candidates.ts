@@ -56,7 +56,7 @@ export function weighCandidates(index: NamespaceIndex, question: Question, weigh
   const alone = question.mode !== "hybrid";
   if (question.vector && question.mode !== "keyword") {
     const weight = alone ? 1 : ranking.vectorWeight * (1 - question.unknownShare);
-    signals.push(vectorSignal(index, question.vector, selection, weight));
+    signals.push(vectorSignal(index, question.vector, selection, weight, ranking.vectorBreadth));
   }
   if (question.mode !== "vector") {
     signals.push(keywordSignal(index, plan, ranking, selection, alone ? 1 : ranking.keywordWeight));
