@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import type { WorkloadStep } from "../src/contract/workload.ts";
 import { seededRandom } from "../src/tuning/seeded-random.ts";
-import type { WorkloadStep } from "../src/tuning/workload.ts";
 import { readRows } from "./json-lines.ts";
 
 /** What a memory is asked to do, and what it costs. */

@@ -97,6 +97,7 @@ export type {
 export type { RerankCall, Reranker } from "./contract/reranker.ts";
 export type { SnapshotInfo } from "./contract/snapshot.ts";
 export { defaultTierTable, type Tier, type TierLimits, type TierTable, tiers } from "./contract/tier.ts";
+export type { BreadthChooser, SearchBreadth, TuningDecision } from "./contract/tuning.ts";
 export type {
   CachedVector,
   VectorCache,
@@ -145,6 +146,7 @@ export type { RecallOptions, SearchOptions } from "./engine/recall-options.ts";
 export type { ReembedOptions, ReembedProgress, ReembedReport } from "./engine/reembed-options.ts";
 export { type RepairMemoryOptions, repairMemory } from "./engine/repair-memory.ts";
 export { type RestoreMemoryOptions, restoreMemory } from "./engine/restore-memory.ts";
+export type { TuningReport } from "./engine/self-tuning.ts";
 export type {
   DiffSnapshotOptions,
   LoadSnapshotOptions,
@@ -194,3 +196,5 @@ export type { MeasuredRecall } from "./retrieval/measure-recall.ts";
 export type { LostMemory, RepairReport, TornDocument } from "./storage/sqlite/repair-database.ts";
 export type { Restored } from "./storage/sqlite/restore-database.ts";
 export type { DatabaseReport } from "./storage/sqlite/verify-database.ts";
+export type { CacheTunerState } from "./tuning/cache-tuner.ts";
+export type { SearchTunerState } from "./tuning/search-tuner.ts";

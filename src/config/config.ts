@@ -29,6 +29,7 @@ export interface Config {
   };
   readonly queryCache: { readonly maxBytes: number; readonly ttlMs: number };
   readonly hygiene: HygieneConfig;
+  readonly tuning: TuningConfig;
   readonly monitoring: MonitoringConfig;
   readonly logging: { readonly level: LogLevel; readonly format: "text" | "json" };
   /** Sentences about settings that mean something else than in the reference, and values that look wrong. */
@@ -54,6 +55,17 @@ export interface HygieneConfig {
   readonly duplicates: "return" | "store";
   readonly secrets: "flag" | "refuse" | "off";
   readonly recallLoops: "flag" | "refuse" | "off";
+}
+
+export interface TuningConfig {
+  readonly enabled: boolean;
+  /** Only with `enabled`. */
+  readonly search: boolean;
+  readonly minOverlap: number;
+  readonly latencyTargetMs: number;
+  /** Absolute; undefined: nothing is recorded. */
+  readonly recordPath: string | undefined;
+  readonly recordTexts: boolean;
 }
 
 export interface MonitoringConfig {
@@ -141,6 +153,14 @@ export function configOf(layers: Layers, sources: ConfigSources): Config {
       secrets: value("hygiene.secrets") as HygieneConfig["secrets"],
       recallLoops: value("hygiene.recall_loops") as HygieneConfig["recallLoops"],
     },
+    tuning: {
+      enabled: value("tuning.enabled") === true,
+      search: value("tuning.enabled") === true && value("tuning.search") === true,
+      minOverlap: number("tuning.min_overlap"),
+      latencyTargetMs: number("tuning.latency_target_ms"),
+      recordPath: recordPathOf(layers.get("tuning.record").value, sources),
+      recordTexts: value("tuning.record_texts") === true,
+    },
     monitoring: {
       enabled: value("monitoring.enabled") === true && value("monitoring.track_latency") === true,
       trackMemory: value("monitoring.enabled") === true && value("monitoring.track_memory") === true,
@@ -162,6 +182,10 @@ function pathOf({ value, origin }: ResolvedSetting, surroundings: PathSurroundin
   const path = resolve(surroundings.cwd ?? process.cwd(), String(value));
   if (origin === "given") return { path, origin };
   return { path, origin: origin === "STRATA_PATH" ? "environment" : "configuration file" };
+}
+
+function recordPathOf(value: SettingValue | undefined, { cwd }: PathSurroundings): string | undefined {
+  return value === undefined ? undefined : resolve(cwd ?? process.cwd(), String(value));
 }
 
 function embeddingOf(

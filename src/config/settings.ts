@@ -213,6 +213,37 @@ const queries: readonly Setting[] = [
   number("query_cache.ttl", { ...seconds, minimum: 1 }, 300, "Seconds an answer is kept at most."),
 ];
 
+const tuning: readonly Setting[] = [
+  flag(
+    "tuning.enabled",
+    true,
+    "Let an open memory divide the bytes of `query_cache.max_bytes` and `embedding.cache_bytes`, whose sum stays as it is, by what its caches are asked for. It changes no answer. Without effect for the built-in model, which keeps no vectors.",
+  ),
+  flag(
+    "tuning.search",
+    false,
+    "Let it also find how much narrower recalls may search: down to half of the candidates and of the vectors compared. Answers may differ within `tuning.min_overlap`; the same question asked twice may get two answers while something is tried.",
+  ),
+  number(
+    "tuning.min_overlap",
+    { minimum: 0.9, maximum: 1, whole: false },
+    0.98,
+    "For `tuning.search`: least mean share of the ten best hits of the configured search that a narrower one must find.",
+  ),
+  number(
+    "tuning.latency_target_ms",
+    { minimum: 1, maximum: 600_000, whole: false },
+    100,
+    "The objective of adaptive batching: 95 of 100 batches of texts are to come back from the model within this time.",
+  ),
+  text(
+    "tuning.record",
+    undefined,
+    "File to which an open memory appends what it is asked and told, as hashes, lengths and times, for `strata tune --dry-run`.",
+  ),
+  flag("tuning.record_texts", false, "Write the texts of questions to `tuning.record` too."),
+];
+
 const monitoring: readonly Setting[] = [
   flag("monitoring.enabled", true, "Count and time what the memory does."),
   flag(
@@ -280,6 +311,7 @@ export const settings: readonly Setting[] = [
   ...vectorStore,
   ...documents,
   ...queries,
+  ...tuning,
   ...monitoring,
   ...hygiene,
   ...logging,

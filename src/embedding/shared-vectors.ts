@@ -16,6 +16,8 @@ export interface SharedVectorsStats {
   /** Calls of the cache that failed or took too long; what they asked for was computed. */
   readonly errors: number;
   readonly skippedWrites: number;
+  /** Milliseconds of all reads. */
+  readonly readMs: number;
 }
 
 /** A vector cache as the batcher uses it: it may be slow, full or broken, and costs its callers nothing but time. */
@@ -28,6 +30,7 @@ export class SharedVectors {
   #misses = 0;
   #errors = 0;
   #skippedWrites = 0;
+  #readMs = 0;
 
   /** @param accepts Whether an entry that was read may be used. */
   constructor(cache: VectorCache, clock: Clock, accepts: (entry: CachedVector) => boolean) {
@@ -42,6 +45,7 @@ export class SharedVectors {
       misses: this.#misses,
       errors: this.#errors,
       skippedWrites: this.#skippedWrites,
+      readMs: this.#readMs,
     };
   }
 
@@ -51,7 +55,9 @@ export class SharedVectors {
     for (let start = 0; start < keys.length; start += keysAtOnce) {
       if (start > 0) await new Promise((resolve) => setImmediate(resolve));
       const part = keys.slice(start, start + keysAtOnce);
+      const began = this.#clock.monotonic();
       const entries = await this.#readPart(part);
+      this.#readMs += this.#clock.monotonic() - began;
       for (let i = 0; i < part.length; i++) {
         const entry = entries?.[i];
         const usable = entry !== undefined && this.#accepts(entry);

@@ -5,6 +5,7 @@ import {
   type QueryOptimizerOptions,
   type QueryPath,
 } from "../caching/query-optimizer-options.ts";
+import { shareValue } from "../caching/shared-value.ts";
 import { systemClock } from "../contract/clock.ts";
 import type { Recall, RecallOptions } from "../contract/recall.ts";
 import type { Scope } from "../contract/scope.ts";
@@ -74,23 +75,28 @@ export class CachedRecall {
     const former = await this.#parts.formerAnswering(scope);
     const model = former ?? (await this.#parts.embedder()).model.id;
     const generation = await this.#parts.store.generation(scope, model);
-    let path: QueryPath = "miss";
-    const answer = await this.queries.executeQuery(
-      JSON.stringify(former === undefined ? [verb, text, options] : [verb, text, options, former]),
-      this.#work(verb, scope, text, options),
-      {
-        namespace: scope.namespace,
-        generation,
-        expiresAt: earliestExpiry,
-        cache,
-        // A clock of a test's own tells another time.
-        now: this.#parts.clock === systemClock ? startedAt : undefined,
-        signal,
-        onPath: (taken) => {
-          path = taken;
-        },
+    // Told during the call: the compiler sees no assignment.
+    let path = "miss" as QueryPath;
+    const key = JSON.stringify(former === undefined ? [verb, text, options] : [verb, text, options, former]);
+    const { recorder } = this.#parts;
+    const began = recorder === undefined ? 0 : this.#parts.clock.monotonic();
+    const answer = await this.queries.executeQuery(key, this.#work(verb, scope, text, options), {
+      namespace: scope.namespace,
+      generation,
+      expiresAt: earliestExpiry,
+      cache,
+      // A clock of a test's own tells another time.
+      now: this.#parts.clock === systemClock ? startedAt : undefined,
+      signal,
+      onPath: (taken) => {
+        path = taken;
       },
-    );
+    });
+    if (recorder !== undefined && path !== "off") {
+      const ms = this.#parts.clock.monotonic() - began;
+      const made = path === "miss" ? { bytes: shareValue(answer).bytes, ms } : undefined;
+      recorder.recall(scope.namespace, generation, key, text, made);
+    }
     return answer.explanation ? { ...answer, explanation: { ...answer.explanation, cache: path } } : answer;
   }
 

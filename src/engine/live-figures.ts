@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { PerformanceReport } from "../monitoring/performance-report.ts";
 import type { CacheFigures } from "../monitoring/prometheus.ts";
 import type { Parts } from "./parts.ts";
+import type { TuningReport } from "./self-tuning.ts";
 
 /** What a process with the memory open tells of itself: figures, never what they are about. */
 export interface ProcessFigures {
@@ -16,6 +17,7 @@ export interface ProcessFigures {
   readonly report: PerformanceReport;
   /** By name: "queries", "embeddings". */
   readonly caches: Readonly<Record<string, CacheFigures>>;
+  readonly tuning: TuningReport;
 }
 
 const intervalMs = 1_000;
@@ -40,7 +42,7 @@ export class LiveFigures {
   readonly #folder: string;
   readonly #file: string;
   readonly #parts: Parts;
-  readonly #read: () => Pick<ProcessFigures, "report" | "caches">;
+  readonly #read: () => Pick<ProcessFigures, "report" | "caches" | "tuning">;
   readonly #startedAt: number;
   #cancel: (() => void) | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -48,7 +50,11 @@ export class LiveFigures {
   #operations = 0;
   #closed = false;
 
-  constructor(parts: Parts, databasePath: string, read: () => Pick<ProcessFigures, "report" | "caches">) {
+  constructor(
+    parts: Parts,
+    databasePath: string,
+    read: () => Pick<ProcessFigures, "report" | "caches" | "tuning">,
+  ) {
     this.#parts = parts;
     this.#folder = folderOf(databasePath);
     this.#file = join(this.#folder, `${process.pid}-${randomUUID()}.json`);

@@ -4,7 +4,9 @@ import type { Retriever } from "../retrieval/retriever.ts";
 
 /** An embedder as the engine owns it. */
 export type OwnEmbedder = Embedder &
-  Pick<BatchEmbedder, "close" | "forget" | "getStats"> & { readonly model: EmbeddingModel };
+  Pick<BatchEmbedder, "close" | "forget" | "getStats" | "resizeCache" | "watchDepths" | "takeDepths"> & {
+    readonly model: EmbeddingModel;
+  };
 
 /** How what belongs to one model is made. */
 export interface ModelMakers {

@@ -11,14 +11,17 @@ import type { BuiltinModel } from "../embedding/models/builtin-model.ts";
 import { createAnalyzer } from "../retrieval/analyzer.ts";
 import { checkRanking } from "../retrieval/ranking-options.ts";
 import { openSqliteStore } from "../storage/sqlite/sqlite-store.ts";
-import { checkQueryCache, type QueryCacheOptions } from "./cached-recall.ts";
+import type { SearchTuner } from "../tuning/search-tuner.ts";
+import { CachedRecall, checkQueryCache, type QueryCacheOptions } from "./cached-recall.ts";
 import { checkOptions } from "./check-values.ts";
 import { openConfiguredModel } from "./configured-model.ts";
 import { LiveFigures } from "./live-figures.ts";
 import { observe } from "./observe.ts";
 import { Parts } from "./parts.ts";
+import { SelfTuning } from "./self-tuning.ts";
 import { Strata } from "./strata.ts";
 import { Tending } from "./tending.ts";
+import { WorkloadRecorder } from "./workload-recorder.ts";
 
 /** How a memory is opened. Every field wins over the environment. */
 export interface OpenOptions extends ConfigOverrides {
@@ -112,7 +115,8 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     // A model cheaper than a look-up keeps nothing, and so has no file either.
     const keeps = used.cheap !== true && cacheBytes !== 0;
     const vectorCache = keeps ? await openVectorCache(path, clock) : undefined;
-    return new BatchEmbedder(used, { clock, batchSize, cacheBytes, vectorCache });
+    const { latencyTargetMs } = config.tuning;
+    return new BatchEmbedder(used, { clock, batchSize, cacheBytes, vectorCache, latencyTargetMs });
   };
   const openEmbedder = () => embedderOf(model ?? openConfiguredModel(config.embedding, builtin));
   let preloaded = preload === true ? openEmbedder() : undefined;
@@ -151,6 +155,9 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     },
     async retriever(embedder) {
       const { Retriever } = await import("../retrieval/retriever.ts");
+      // One for all models: which of them answers is no matter of breadth.
+      if (config.tuning.search)
+        chooser ??= await newChooser(tuning, checkedRanking, config.tuning.minOverlap);
       return new Retriever({
         store,
         embedder,
@@ -158,12 +165,20 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
         clock,
         ranking: checkedRanking,
         reranker,
+        chooser,
         pieces: async () => (await builtin()).pieces,
         counter: () => parts.counter(),
         snapshotFolder: `${path}-index`,
       });
     },
   });
+  let chooser: SearchTuner | undefined;
+  const { recordPath, recordTexts } = config.tuning;
+  if (recordPath !== undefined) {
+    const recorder = new WorkloadRecorder(recordPath, recordTexts, clock);
+    parts.recorder = recorder;
+    parts.onClose(() => recorder.close());
+  }
   const observation = observe(parts, config);
   if (config.cleanupIntervalMs > 0) {
     const tending = new Tending(parts, {
@@ -173,10 +188,23 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     });
     parts.onClose(() => tending.close());
   }
+  const queryBytes = checkedCache.maxBytes ?? config.queryCache.maxBytes;
+  const recalls = new CachedRecall(parts, {
+    ...checkedCache,
+    maxBytes: queryBytes,
+    ttlMs: checkedCache.ttlMs ?? config.queryCache.ttlMs,
+  });
+  const tuning = new SelfTuning(parts, recalls.queries, {
+    ...config.tuning,
+    queryBytes,
+    embeddingBytes: config.embedding.cacheBytes,
+  });
+  parts.onClose(() => tuning.close());
   const memory = new Strata(parts, {
     namespace: config.namespace,
     path,
     observation,
+    tuning,
     document: config.document,
     hygiene: config.hygiene,
     tending: {
@@ -185,20 +213,34 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
       decayRate,
       limits: tiers,
     },
-    queryCache: {
-      ...checkedCache,
-      maxBytes: checkedCache.maxBytes ?? config.queryCache.maxBytes,
-      ttlMs: checkedCache.ttlMs ?? config.queryCache.ttlMs,
-    },
+    recalls,
   });
   if (config.monitoring.shareFigures) {
     const figures = new LiveFigures(parts, path, () => ({
       report: memory.monitor.getReport(),
       caches: memory.caches(),
+      tuning: memory.tuning(),
     }));
     parts.onClose(() => figures.close());
   }
   return memory;
+}
+
+async function newChooser(
+  tuning: SelfTuning,
+  ranking: RankingOptions,
+  minOverlap: number,
+): Promise<SearchTuner> {
+  const { SearchTuner } = await import("../tuning/search-tuner.ts");
+  const { candidates, vectorBreadth } = ranking;
+  const tuner = new SearchTuner({
+    widest: { candidates, vectorBreadth },
+    minOverlap,
+    random: Math.random,
+    onMove: (move) => tuning.noteSearch(move),
+  });
+  tuning.search = tuner;
+  return tuner;
 }
 
 /** Models that may have made vectors of the memory before the one in use did. */

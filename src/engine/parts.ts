@@ -12,6 +12,7 @@ import type { CacheFigures } from "../monitoring/prometheus.ts";
 import type { Retriever } from "../retrieval/retriever.ts";
 import { ModelParts, type OwnEmbedder } from "./model-parts.ts";
 import { UseBuffer } from "./use-buffer.ts";
+import type { WorkloadRecorder } from "./workload-recorder.ts";
 
 /** How the parts that cost time to load are made, each when it is first needed. */
 export interface PartMakers {
@@ -53,6 +54,8 @@ export class Parts {
   /** Whatever publishes operations of this memory, and of these what is not the memory itself. */
   readonly sources: object[] = [this];
   readonly rooms: object[] = [this];
+  /** Absent unless the workload is recorded. */
+  recorder: WorkloadRecorder | undefined;
   readonly #makers: PartMakers;
   readonly #closers: (() => Promise<void> | void)[] = [];
   #model: ModelParts;
@@ -73,6 +76,16 @@ export class Parts {
   /** Of the model in use. */
   embedder(): Promise<OwnEmbedder> {
     return this.#model.embedder();
+  }
+
+  /** Of the model in use, once it was made. */
+  get loaded(): OwnEmbedder | undefined {
+    return this.#model.loaded;
+  }
+
+  /** Of the model in use, if one was asked for. */
+  madeRetriever(): Promise<Retriever | undefined> {
+    return this.#model.madeRetriever();
   }
 
   /** Of the model in use. */
@@ -232,6 +245,7 @@ export class Parts {
     signal: AbortSignal | undefined,
     known: readonly (StoredVector | null | undefined)[] = [],
   ): Promise<TextVectors[]> {
+    this.recorder?.embed(texts);
     const answering = await this.#answering(scope);
     const own = vectorsBy(await this.#model.embedder(), scope, texts, signal, known);
     if (answering === this.#model) return (await own).map((vector) => kept(vector));

@@ -20,10 +20,11 @@ import type {
 import { type OperationName, operationChannels, succeeded } from "../contract/operations.ts";
 import type { Recall, Research } from "../contract/recall.ts";
 import { checkNamespace, type MemoryFilter, type Scope } from "../contract/scope.ts";
+import type { TuningDecision } from "../contract/tuning.ts";
 import type { PerformanceMonitor } from "../monitoring/performance-monitor.ts";
 import { type CacheFigures, renderPrometheus } from "../monitoring/prometheus.ts";
 import type { MeasuredRecall } from "../retrieval/measure-recall.ts";
-import { CachedRecall, type QueryCacheOptions } from "./cached-recall.ts";
+import type { CachedRecall } from "./cached-recall.ts";
 import {
   checkCount,
   checkFlag,
@@ -58,6 +59,7 @@ import {
   type SearchOptions,
 } from "./recall-options.ts";
 import { checkReembed, type ReembedOptions, type ReembedReport } from "./reembed-options.ts";
+import type { SelfTuning, TuningReport } from "./self-tuning.ts";
 import { Snapshots } from "./snapshots.ts";
 import {
   checkNewEntry,
@@ -111,6 +113,7 @@ export class Strata {
   readonly #recalls: CachedRecall;
   readonly #hygiene: HygieneConfig;
   readonly #echoes: RecallEchoes;
+  readonly #tuning: SelfTuning;
   readonly #running = new Set<Promise<unknown>>();
   /** Ends what may take hours. */
   readonly #stop = new AbortController();
@@ -122,7 +125,8 @@ export class Strata {
     options: {
       readonly namespace: string;
       readonly path: string;
-      readonly queryCache: QueryCacheOptions;
+      readonly recalls: CachedRecall;
+      readonly tuning: SelfTuning;
       readonly observation: Observation;
       readonly document: Omit<IngestDefaults, "onSecret">;
       readonly hygiene: HygieneConfig;
@@ -137,11 +141,12 @@ export class Strata {
     this.#hygiene = options.hygiene;
     this.#echoes = new RecallEchoes(parts.clock);
     this.#tending = options.tending;
-    this.#recalls = new CachedRecall(parts, options.queryCache);
     this.snapshots = new Snapshots(parts, {
       run: (operation, call) => this.#run(operation, call),
       scope: (namespace) => this.#scope(namespace),
     });
+    this.#recalls = options.recalls;
+    this.#tuning = options.tuning;
     this.namespace = options.namespace;
     this.path = options.path;
   }
@@ -533,6 +538,19 @@ export class Strata {
       queries: { hits, misses, entries: cacheSize, bytes: cacheBytes, maxBytes, evictions },
       ...(embeddings && { embeddings }),
     };
+  }
+
+  /** What this memory tunes of itself, and where that stands. */
+  tuning(): TuningReport {
+    return this.#tuning.report;
+  }
+
+  /** What was tuned, tried and taken back, by any process: newest first. @param limit 1 to 1,000. Default 100. */
+  tuningDecisions(options?: { readonly limit?: number | undefined }): Promise<TuningDecision[]> {
+    return this.#run("journal", async () => {
+      const { limit = 100 } = checkOptions(options, ["limit"], "tuningDecisions");
+      return this.#parts.store.tuningDecisions(checkCount(limit, "limit", 1, 1_000));
+    });
   }
 
   /** Everything that is counted, of all namespaces together, as text for Prometheus. */

@@ -44,8 +44,9 @@ export interface CacheTunerState {
 const leastParts = ghostParts / 8;
 /** Parts between two divisions that are weighed. */
 const grid = ghostParts / 16;
-/** Windows by which a move is judged, and windows that are remembered. */
+/** Windows by which a move is judged, windows by which it is tried, and windows that are remembered. */
 const judged = 8;
+const recent = 16;
 const remembered = 64;
 /** Student's t from which a saving is no chance: p < .005 for a move to try (7 or more degrees of freedom), p < .05 to keep it. */
 const clearlyBetter = 3.5;
@@ -54,6 +55,8 @@ const better = 1.9;
 const worthwhile = 0.01;
 /** More than the configured division would cost, by which what was tuned is taken back. */
 const bearable = 1.02;
+/** The same of a move on trial, which then is taken back before its time. */
+const hopeless = 1.05;
 /** Windows for which nothing is tried after a move was taken back, doubled each time in a row. */
 const firstRest = 16;
 const longestRest = 256;
@@ -105,7 +108,8 @@ export class CacheTuner {
     if (this.#history.length > remembered) this.#history.shift();
     if (this.#before === undefined) return this.#return() ?? this.#try();
     this.#judging.push(priced);
-    return this.#judging.length < judged ? undefined : this.#judge(this.#before);
+    const fails = costOf(this.#judging, this.#parts) > hopeless * costOf(this.#judging, this.#before);
+    return this.#judging.length < judged && !fails ? undefined : this.#judge(this.#before);
   }
 
   /** To the division as configured, when that has done better lately. */
@@ -123,21 +127,23 @@ export class CacheTuner {
     if (this.#history.length < judged || this.#windows < this.#restUntil) return undefined;
     const target = this.#best();
     if (target === this.#parts) return undefined;
-    const { cost, saving, t } = compare(this.#history, this.#parts, target);
+    const { cost, saving } = compare(this.#history, this.#parts, target);
+    // Surely is told of the latest: one window far behind in which everything was new would hide all others.
+    const { t } = compare(this.#history.slice(-recent), this.#parts, target);
     if (!(t > clearlyBetter && saving > worthwhile * cost)) return undefined;
     const before = this.#parts;
     this.#before = before;
     this.#judging = [];
     this.#parts = target;
-    return this.#move(before, "tried", tell(this.#history, before, target));
+    return this.#move(before, "tried", tell(this.#history.slice(-recent), before, target));
   }
 
   #judge(before: number): CacheMove {
     const tried = this.#parts;
-    const { t } = compare(this.#judging, before, tried);
+    const { t, saving } = compare(this.#judging, before, tried);
     const reason = tell(this.#judging, before, tried);
     this.#before = undefined;
-    if (t > better) {
+    if (t > better && saving > 0 && this.#judging.length >= judged) {
       this.#rest = firstRest;
       return this.#move(before, "kept", reason);
     }

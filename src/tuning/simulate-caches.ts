@@ -1,6 +1,6 @@
 import type { GhostDepths } from "../contract/ghost-stack.ts";
+import type { WorkloadStep } from "../contract/workload.ts";
 import { type CacheMove, type CachesWindow, CacheTuner, type CacheWindow } from "./cache-tuner.ts";
-import type { WorkloadStep } from "./workload.ts";
 
 /** A cache as the simulation sees it: names and bytes. The rooms' own caches are handed in. */
 export interface SimulatedCache {
@@ -59,22 +59,23 @@ export function simulateCaches(simulation: CacheSimulation): CacheOutcome {
   let asked = new Figures();
   let told = new Figures();
   const totals = { ms: 0, queryHits: 0, embeddingHits: 0 };
-  const embed = (key: string, length: number, ms = simulation.embedMs): number => {
+  const { embedMs } = simulation;
+  const embed = (key: string, length: number): number => {
     told.lookups++;
     if (embeddings.look(key)) {
       totals.embeddingHits++;
       return 0;
     }
-    told.missed(ms);
+    told.missed(embedMs);
     embeddings.keep(key, 2 * length + 4 * dimensions + entryBytes);
-    return ms;
+    return embedMs;
   };
   for (const step of simulation.steps) {
     if (step.op === "write") {
       generations.set(step.namespace, (generations.get(step.namespace) ?? 0) + 1);
       continue;
     }
-    if (step.op === "embed") totals.ms += embed(step.key, step.length, step.ms);
+    if (step.op === "embed") totals.ms += embed(step.key, step.length);
     else {
       const name = `${step.namespace}\0${generations.get(step.namespace) ?? 0}\0${step.key}`;
       if (step.bytes !== undefined) answerBytes.set(step.key, step.bytes);
@@ -84,7 +85,7 @@ export function simulateCaches(simulation: CacheSimulation): CacheOutcome {
         // Its vector is the other cache's affair: a question whose answer left is often still known there.
         const ms = step.ms ?? simulation.searchMs;
         asked.missed(ms);
-        totals.ms += ms + embed(step.key, step.length);
+        totals.ms += ms + embed(step.question ?? step.key, step.length);
         queries.keep(name, answerBytes.get(step.key) ?? usualAnswerBytes);
       }
     }

@@ -7,16 +7,20 @@ export type WorkloadStep =
   | {
       readonly op: "recall";
       readonly namespace: string;
+      /** Of the question and all else its answer depends on. */
       readonly key: string;
+      /** Of its text alone, by which its vector is known; absent: the same. */
+      readonly question?: string | undefined;
       /** UTF-16 units of the question. */
       readonly length: number;
       /** Of its answer, as the cache counts them; absent where it was not computed. */
       readonly bytes?: number | undefined;
+      /** To compute it. */
       readonly ms?: number | undefined;
       /** Only in a record that was asked to hold them. */
       readonly text?: string | undefined;
     }
   /** A text that is stored. */
-  | { readonly op: "embed"; readonly key: string; readonly length: number; readonly ms?: number | undefined }
+  | { readonly op: "embed"; readonly key: string; readonly length: number }
   /** Answers of the namespace are worth nothing from here on. */
   | { readonly op: "write"; readonly namespace: string };
