@@ -48,6 +48,8 @@ const grid = ghostParts / 16;
 const judged = 8;
 const recent = 16;
 const remembered = 64;
+/** Weight of all windows before in what a miss costs. */
+const remembering = 0.8;
 /** Student's t from which a saving is no chance: p < .005 for a move to try (7 or more degrees of freedom), p < .05 to keep it. */
 const clearlyBetter = 3.5;
 const better = 1.9;
@@ -81,6 +83,8 @@ export class CacheTuner {
   /** The division before the move on trial. */
   #before: number | undefined;
   #judging: Priced[] = [];
+  readonly #queryPrice = new MissPrice();
+  readonly #embeddingPrice = new MissPrice();
   #restUntil = 0;
   #rest = firstRest;
 
@@ -103,7 +107,11 @@ export class CacheTuner {
   /** @returns What was decided; undefined: nothing. */
   observe(window: CachesWindow): CacheMove | undefined {
     this.#windows++;
-    const priced = price(window);
+    const priced = pricedBy(
+      window,
+      this.#queryPrice.of(window.queries),
+      this.#embeddingPrice.of(window.embeddings),
+    );
     this.#history.push(priced);
     if (this.#history.length > remembered) this.#history.shift();
     if (this.#before === undefined) return this.#return() ?? this.#try();
@@ -176,18 +184,33 @@ export class CacheTuner {
   }
 }
 
-function price({ queries, embeddings }: CachesWindow): Priced {
-  const costs = [queries, embeddings].map(({ depths, misses, missMs }) => {
-    const each = misses === 0 ? 0 : missMs / misses;
-    let hits = 0;
-    const byParts = [depths.lookups * each];
-    for (const more of depths.hits) {
-      hits += more;
-      byParts.push((depths.lookups - hits) * each);
-    }
-    return (parts: number): number => Math.max(0, byParts[Math.floor(parts)]!);
-  });
-  return { cost: (parts) => costs[0]!(parts) + costs[1]!(ghostParts - parts) };
+/** Milliseconds of a miss, as it has been lately: a cache that answers everything tells nothing of what a miss costs. */
+class MissPrice {
+  #misses = 0;
+  #ms = 0;
+
+  of({ misses, missMs }: CacheWindow): number {
+    this.#misses = remembering * this.#misses + misses;
+    this.#ms = remembering * this.#ms + missMs;
+    return this.#misses === 0 ? 0 : this.#ms / this.#misses;
+  }
+}
+
+function pricedBy({ queries, embeddings }: CachesWindow, queryMs: number, embeddingMs: number): Priced {
+  const ofQueries = costsOf(queries.depths, queryMs);
+  const ofEmbeddings = costsOf(embeddings.depths, embeddingMs);
+  return { cost: (parts) => ofQueries(parts) + ofEmbeddings(ghostParts - parts) };
+}
+
+/** What misses of a cache of so many parts would have cost. */
+function costsOf({ lookups, hits }: GhostDepths, missMs: number): (parts: number) => number {
+  let answered = 0;
+  const byParts = [lookups * missMs];
+  for (const more of hits) {
+    answered += more;
+    byParts.push(Math.max(0, lookups - answered) * missMs);
+  }
+  return (parts) => byParts[Math.floor(parts)]!;
 }
 
 function costOf(windows: readonly Priced[], parts: number): number {
