@@ -1,9 +1,9 @@
 import { parseArgs } from "node:util";
 import { dataFolder } from "../scripts/measurement.ts";
+import { simulatedEmbeddings, simulatedQueries } from "../src/cli/simulated-caches.ts";
 import { simulateCaches } from "../src/tuning/simulate-caches.ts";
 import { type CacheWorkload, realWorkloads, simulatedWorkloads } from "./cache-workloads.ts";
 import { simulatedSearches, tuneRealSearch } from "./search-workloads.ts";
-import { simulatedEmbeddings, simulatedQueries } from "./simulated-caches.ts";
 
 /** Shares of the bytes that the query cache has in fixed settings. */
 const shares = [1 / 8, 2 / 8, 3 / 8, 4 / 8, 5 / 8, 6 / 8, 7 / 8];

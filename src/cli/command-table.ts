@@ -140,6 +140,12 @@ export const commandTable: readonly CommandRow[] = [
     load: () => import("./commands/snapshot.ts"),
   },
   {
+    name: "tune",
+    group: tend,
+    summary: "show what was tuned, or what a recorded workload would tune",
+    load: () => import("./commands/tune.ts"),
+  },
+  {
     name: "export",
     group: tend,
     summary: "write a namespace as JSON Lines",

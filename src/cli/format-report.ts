@@ -57,6 +57,8 @@ function formatProcess(figures: ProcessFigures, before: ProcessFigures | undefin
   ];
   const parts = [style.bold(head.join(", ")), operationTable(figures, before, style.dim)];
   if (Object.keys(caches).length > 0) parts.push("", cacheTable(caches, style.dim));
+  // A process of an earlier version tells nothing of it.
+  if (figures.tuning?.enabled) parts.push("", formatTuning(figures.tuning));
   return parts.join("\n");
 }
 
@@ -92,6 +94,23 @@ function cacheTable(caches: ProcessFigures["caches"], dim: Style["dim"]): string
     formatBytes(maxBytes),
   ]);
   return formatTable(cacheColumns, rows, dim);
+}
+
+/** A line on what tunes itself. */
+function formatTuning({ caches, search, latencyTargetMs, decisions }: ProcessFigures["tuning"]): string {
+  const parts = [
+    ...(caches
+      ? [
+          `${formatBytes(caches.queryBytes)} for answers and ${formatBytes(caches.embeddingBytes)} for vectors (${caches.phase})`,
+        ]
+      : ["no bytes to divide"]),
+    ...(search
+      ? [`${search.candidates} candidates, vectors × ${search.vectorBreadth} (${search.phase})`]
+      : []),
+    `batches within ${formatDuration(latencyTargetMs)}`,
+    plural(decisions, "decision"),
+  ];
+  return `tuning: ${parts.join("; ")}`;
 }
 
 function percent(share: number): string {

@@ -54,7 +54,8 @@ export function simulateCaches(simulation: CacheSimulation): CacheOutcome {
   if (tuned) for (const cache of [queries, embeddings]) cache.watchDepths(totalBytes);
   divide(queryBytes);
   const generations = new Map<string, number>();
-  const answerBytes = new Map<string, number>();
+  /** Of answers, as the record told last. */
+  const known = new Map<string, { readonly bytes: number; readonly ms: number }>();
   const moves: CacheMove[] = [];
   let asked = new Figures();
   let told = new Figures();
@@ -78,15 +79,16 @@ export function simulateCaches(simulation: CacheSimulation): CacheOutcome {
     if (step.op === "embed") totals.ms += embed(step.key, step.length);
     else {
       const name = `${step.namespace}\0${generations.get(step.namespace) ?? 0}\0${step.key}`;
-      if (step.bytes !== undefined) answerBytes.set(step.key, step.bytes);
+      if (step.bytes !== undefined)
+        known.set(step.key, { bytes: step.bytes, ms: step.ms ?? simulation.searchMs });
       asked.lookups++;
       if (queries.look(name)) totals.queryHits++;
       else {
         // Its vector is the other cache's affair: a question whose answer left is often still known there.
-        const ms = step.ms ?? simulation.searchMs;
+        const { bytes, ms } = known.get(step.key) ?? { bytes: usualAnswerBytes, ms: simulation.searchMs };
         asked.missed(ms);
         totals.ms += ms + embed(step.question ?? step.key, step.length);
-        queries.keep(name, answerBytes.get(step.key) ?? usualAnswerBytes);
+        queries.keep(name, bytes);
       }
     }
     if (!tuned || asked.lookups + told.lookups < windowLookups) continue;

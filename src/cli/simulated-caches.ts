@@ -1,6 +1,6 @@
-import { ResultCache } from "../src/caching/result-cache.ts";
-import { VectorMemo } from "../src/embedding/vector-memo.ts";
-import type { SimulatedCache } from "../src/tuning/simulate-caches.ts";
+import { ResultCache } from "../caching/result-cache.ts";
+import { VectorMemo } from "../embedding/vector-memo.ts";
+import type { SimulatedCache } from "../tuning/simulate-caches.ts";
 
 const forever = Number.POSITIVE_INFINITY;
 
