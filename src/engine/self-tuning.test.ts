@@ -156,10 +156,10 @@ suite("self-tuning of a memory", () => {
     const record = join(folder, "workload.jsonl");
     for (const texts of [false, true]) {
       const memory = await open({ "tuning.record": record, "tuning.record_texts": texts });
-      await memory.store("zebra one", { namespace: "zebra" });
+      await memory.store(`zebra one ${texts}`, { namespace: "zebra" });
       await memory.recall("zebra?", { namespace: "zebra" });
       await memory.recall("zebra?", { namespace: "zebra" });
-      await memory.store("zebra two", { namespace: "zebra" });
+      await memory.store(`zebra two ${texts}`, { namespace: "zebra" });
       await memory.recall("zebra?", { namespace: "zebra" });
       await memory.close();
       const written = readFileSync(record, "utf8");
