@@ -66,6 +66,7 @@ suite("snapshots of a memory", () => {
     await memory.snapshots.save("monday");
     await memory.update(tea.id, { content: "Ada prefers coffee" });
     await memory.forget(trip.id);
+    const before = await memory.get(tea.id);
     const { run } = await memory.snapshots.load("monday");
     const { entries } = await memory.journal({ limit: 10 });
     assert.deepEqual(
@@ -79,6 +80,11 @@ suite("snapshots of a memory", () => {
         ["restore", trip.id],
       ].sort(),
     );
+    assert.equal((await memory.undo(run!)).undone, 3);
+    const after = await memory.get(tea.id);
+    assert.deepEqual([after?.content, after?.version], [before?.content, before?.version]);
+    assert.equal(await memory.get(trip.id), undefined);
+    assert.deepEqual((await memory.search("tea")).hits, []);
   });
 
   test("a dry run tells the same and does nothing", async () => {
