@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync } from "node:fs";
 import { type Config, type ConfigOverrides, loadConfig } from "../config/config.ts";
 import { type Clock, systemClock } from "../contract/clock.ts";
 import type { EmbeddingModel } from "../contract/embedding-model.ts";
@@ -105,7 +104,6 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
       },
     );
   }
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const analyzer = createAnalyzer();
   const { tiers, decayRate, durability } = config;
   const builtin = builtinOnce();

@@ -13,7 +13,10 @@ const codes: Readonly<Record<number, { readonly code: ErrorCode; readonly advice
     advice: 'Salvage what can be read with "strata doctor --repair", or restore a backup.',
   },
   13: { code: "DISK_FULL", advice: "Nothing of the write was kept; free some space and try again." },
-  14: { code: "DATABASE_READ_ONLY", advice: "The file or its folder cannot be opened for writing." },
+  14: {
+    code: "DATABASE_READ_ONLY",
+    advice: "The file or its folder cannot be opened for writing, or the process has too many files open.",
+  },
   26: {
     code: "NOT_A_DATABASE",
     advice: "Name the path of a Strata database or of a file that does not exist.",

@@ -124,6 +124,8 @@ export interface SqliteStoreOptions {
 }
 
 const dayMs = 86_400_000;
+/** A lease that lasts for so much longer than it is taken for was taken before the clock was set back. */
+const leaseSkewMs = dayMs;
 /** Memories read, removed or touched in one transaction. */
 const sliceSize = 256;
 /** Vectors put beside others in one transaction. */
@@ -612,11 +614,12 @@ class SqliteStore implements MemoryStore {
     const changed = await this.#db.write(() =>
       this.#db.run(
         `insert into lease values (?, ?, ?) on conflict (name) do update
-         set holder = excluded.holder, until = excluded.until where holder = excluded.holder or until <= ?`,
+         set holder = excluded.holder, until = excluded.until where holder = excluded.holder or until <= ? or until > ?`,
         name,
         holder,
         now + ttlMs,
         now,
+        now + ttlMs + leaseSkewMs,
       ),
     );
     return changed > 0;
