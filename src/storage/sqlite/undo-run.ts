@@ -16,7 +16,7 @@ import { type CameBack, type Restored, restoreChunk, restoreDocument, restoreMem
 import { journalKinds, type StoreContext, trimJournal, WriteStep } from "./write-step.ts";
 
 /** Journal rows taken back, and entries evicted afterwards, in one transaction. */
-const sliceSize = 128;
+const sliceSize = 64;
 
 type JournalCells = readonly [
   id: number,
