@@ -2,9 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { Candidate, CandidateQuery } from "../contract/consolidation.ts";
 import { utcDay } from "../contract/relevance.ts";
-import { add, type ContractBench, other, publish, rejects, scope, thread } from "./contract-bench.ts";
-
-const dayMs = 86_400_000;
+import { add, type ContractBench, dayMs, other, publish, rejects, scope, thread } from "./contract-bench.ts";
 
 /** The part of the contract of memory stores that is about finding what may move. */
 export function candidateContract(bench: () => ContractBench): void {

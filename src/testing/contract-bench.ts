@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { StrataError } from "../contract/errors.ts";
 import type { MemoryStore, PublishResult } from "../contract/memory-store.ts";
-import type { TierTable } from "../contract/tier.ts";
+import type { MemoryFilter } from "../contract/scope.ts";
+import { type TierTable, tiers } from "../contract/tier.ts";
 import type { ManualClock } from "./manual-clock.ts";
 import { sampleChunks, sampleDocument, sampleEntry } from "./store-samples.ts";
 
@@ -19,6 +20,10 @@ export const scope = { namespace: "contract" };
 export const other = { namespace: "other" };
 /** One thread keeps all of a test's entries in one partition. */
 export const thread = "one";
+/** What short_term and semantic hold, a partition. */
+export const capacity = 4;
+export const hourMs = 3_600_000;
+export const dayMs: number = 24 * hourMs;
 
 export function add(
   { store }: ContractBench,
@@ -33,16 +38,18 @@ export async function publish(
   uri: string,
   texts: readonly string[],
   fields: Parameters<typeof sampleDocument>[1] = {},
+  prefix: string = uri,
 ): Promise<PublishResult> {
   const staged = await store.stageDocument(scope, sampleDocument(uri, fields));
-  await store.addChunks(staged, sampleChunks(uri, texts));
+  await store.addChunks(staged, sampleChunks(prefix, texts));
   return store.publishDocument(staged);
 }
 
-/** Ids of all visible memories, sorted. */
-export async function idsIn({ store }: ContractBench): Promise<string[]> {
-  const { memories } = await store.list(scope, {}, { limit: 1_000 });
-  return memories.map((memory) => memory.id).sort();
+/** Ids of the visible memories that match, sorted. */
+export async function idsIn({ store }: ContractBench, filter: MemoryFilter = {}): Promise<string[]> {
+  const rows = await store.matchingRows(scope, filter);
+  const memories = await store.read(scope, [...rows]);
+  return memories.map((memory) => memory!.id).sort();
 }
 
 /** All that a caller can see of a namespace, but for its history. */
@@ -71,4 +78,13 @@ export async function rejects(promise: Promise<unknown>, code: StrataError["code
     assert.equal(error.code, code);
     return true;
   });
+}
+
+/** Asserts that a namespace holds nothing visible. */
+export function assertEmpty(stats: Awaited<ReturnType<MemoryStore["stats"]>>): void {
+  for (const tier of tiers) {
+    const { entries, memories, documents, pinned, bytes } = stats.tiers[tier];
+    assert.deepEqual([entries, memories, documents, pinned, bytes], [0, 0, 0, 0, 0], tier);
+  }
+  assert.deepEqual([stats.memories, stats.documents, stats.withoutVector, stats.models], [0, 0, 0, {}]);
 }

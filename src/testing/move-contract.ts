@@ -2,9 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { MergeAction, MoveAction } from "../contract/consolidation.ts";
 import type { Tier } from "../contract/tier.ts";
-import { add, type ContractBench, idsIn, publish, rejects, scope, thread } from "./contract-bench.ts";
-
-const dayMs = 86_400_000;
+import { add, type ContractBench, dayMs, idsIn, publish, rejects, scope, thread } from "./contract-bench.ts";
 
 export function promotion(id: string, from: Tier, to: Tier, fields: Partial<MoveAction> = {}): MoveAction {
   return { kind: "promote", id, document: false, from, to, version: 1, reason: "used often", ...fields };

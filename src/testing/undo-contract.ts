@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 import {
   add,
   type ContractBench,
+  dayMs,
   idsIn,
   publish,
   rejects,
@@ -12,8 +13,6 @@ import {
 } from "./contract-bench.ts";
 import { demotion, merging, promotion } from "./move-contract.ts";
 import { hashOf, sampleDocument, sampleEntry } from "./store-samples.ts";
-
-const dayMs = 86_400_000;
 
 /** The part of the contract of memory stores that is about taking back. */
 export function undoContract(bench: () => ContractBench): void {
