@@ -168,7 +168,12 @@ export class VectorRows {
     if (this.#size <= this.#exactRows) return false;
     const to = Math.min(this.#size, this.#sketched + sketchedAtOnce);
     if (to === this.#sketched) return false;
-    this.#sketches = this.#sized(this.#sketches, to * this.sketchBytes, this.#sketched * this.sketchBytes);
+    // Room for all at once: growing on the way would copy what is there again and again.
+    this.#sketches = this.#sized(
+      this.#sketches,
+      this.#size * this.sketchBytes,
+      this.#sketched * this.sketchBytes,
+    );
     for (const [from, end] of this.#runs(this.#sketched, to)) {
       this.#memory.sketch(this.#rowBlock(from, end), this.#dimensions, end - from, {
         offset: this.#sketches.offset + from * this.sketchBytes,
