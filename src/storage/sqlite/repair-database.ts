@@ -192,6 +192,13 @@ function join(
     insert into vectorless select row from memory where model is not null and row not in (select row from vector);
     update memory set model = null where model is not null and row not in (select row from vector);
     delete from side_vector where row not in (select row from memory) or model not in (select id from model);
+    -- Where its own vector is lost, one of another model takes its place.
+    insert into vector select s.row, s.model, s.data from side_vector s join memory m on m.row = s.row
+      where m.model is null and s.data is not null group by s.row;
+    update memory set model = (select v.model from vector v where v.row = memory.row)
+      where model is null and row in (select row from vector);
+    delete from side_vector where (row, model) in (select row, model from vector);
+    delete from vectorless where row in (select row from vector);
   `);
   const withoutVector = db.get<[number]>("select count(*) from vectorless")![0];
   const torn = findTorn(db);
