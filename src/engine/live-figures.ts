@@ -40,7 +40,7 @@ function folderOf(databasePath: string): string {
  */
 export class LiveFigures {
   readonly #folder: string;
-  readonly #file: string;
+  #file: string | undefined;
   readonly #parts: Parts;
   readonly #read: () => Pick<ProcessFigures, "report" | "caches" | "tuning">;
   readonly #startedAt: number;
@@ -57,7 +57,6 @@ export class LiveFigures {
   ) {
     this.#parts = parts;
     this.#folder = folderOf(databasePath);
-    this.#file = join(this.#folder, `${process.pid}-${randomUUID()}.json`);
     this.#read = read;
     this.#startedAt = parts.clock.now();
     this.#schedule();
@@ -68,7 +67,7 @@ export class LiveFigures {
     this.#closed = true;
     this.#cancel?.();
     await this.#writing;
-    if (this.#writtenAt !== undefined) await rm(this.#file, { force: true }).catch(() => {});
+    if (this.#file !== undefined) await rm(this.#file, { force: true }).catch(() => {});
   }
 
   #schedule(): void {
@@ -97,6 +96,7 @@ export class LiveFigures {
       ...read,
     };
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    this.#file ??= join(this.#folder, `${process.pid}-${randomUUID()}.json`);
     const temporary = `${this.#file}.new`;
     await writeFile(temporary, JSON.stringify(figures), { mode: 0o600 });
     await rename(temporary, this.#file);

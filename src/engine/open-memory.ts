@@ -35,7 +35,10 @@ export interface OpenOptions extends ConfigOverrides {
   readonly mustExist?: boolean | undefined;
   /** How answers are kept, so that a repeated question costs nothing; `cache: false` in a call does without. */
   readonly queryCache?: QueryCacheOptions | undefined;
-  /** Load the model and what answers questions while the file is opened, for a first recall soon after. Default false. */
+  /**
+   * For a process that asks something and ends: what answers questions is loaded while the file is opened, and of the
+   * built-in model is read what is used, its files' checksums left to `doctor`. Default false.
+   */
   readonly preload?: boolean | undefined;
   /** What orders the answers, over the defaults; the same for every namespace. */
   readonly ranking?: Partial<RankingOptions> | undefined;
@@ -106,7 +109,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
   }
   const analyzer = createAnalyzer();
   const { tiers, decayRate, durability } = config;
-  const builtin = builtinOnce();
+  const builtin = builtinOnce(preload === true);
   const embedderOf = async (given: EmbeddingModel | Promise<EmbeddingModel>) => {
     const [{ BatchEmbedder }, used] = await Promise.all([import("../embedding/batch-embedder.ts"), given]);
     const { batchSize, cacheBytes } = config.embedding;
@@ -116,7 +119,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     const { latencyTargetMs } = config.tuning;
     return new BatchEmbedder(used, { clock, batchSize, cacheBytes, vectorCache, latencyTargetMs });
   };
-  const openEmbedder = () => embedderOf(model ?? openConfiguredModel(config.embedding, builtin));
+  const openEmbedder = () => embedderOf(model ?? openConfiguredModel(config.embedding, builtin.open));
   let preloaded = preload === true ? openEmbedder() : undefined;
   if (preloaded) {
     // The model's file is read by other threads while this one does the rest; who asks for the model sees why it failed.
@@ -145,10 +148,10 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
         clock,
       });
     },
-    formerEmbedders: formerModels(formerModel, config, builtin).map((open) => () => embedderOf(open())),
+    formerEmbedders: formerModels(formerModel, config, builtin.open).map((open) => () => embedderOf(open())),
     embedderOf,
     async counter() {
-      const counting = await builtin();
+      const counting = await builtin.open();
       return { id: counting.id, count: (text) => counting.countTokens(text) };
     },
     async retriever(embedder) {
@@ -164,9 +167,10 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
         ranking: checkedRanking,
         reranker,
         chooser,
-        pieces: async () => (await builtin()).pieces,
+        pieces: async () => (await builtin.open()).pieces,
         counter: () => parts.counter(),
         snapshotFolder: `${path}-index`,
+        snapshotsOnTheSpot: preload === true,
       });
     },
   });
@@ -177,6 +181,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     parts.recorder = recorder;
     parts.onClose(() => recorder.close());
   }
+  parts.onClose(builtin.close);
   const observation = observe(parts, config);
   if (config.cleanupIntervalMs > 0) {
     const tending = new Tending(parts, {
@@ -270,15 +275,21 @@ async function openVectorCache(path: string, clock: Clock): Promise<VectorCache>
 }
 
 /** The built-in model, opened when it is first asked for and then shared; after a failure it is tried again. */
-function builtinOnce(): () => Promise<BuiltinModel> {
+function builtinOnce(someRows: boolean): {
+  readonly open: () => Promise<BuiltinModel>;
+  readonly close: () => Promise<void>;
+} {
   let opened: Promise<BuiltinModel> | undefined;
-  return () => {
-    opened ??= import("../embedding/models/builtin-model.ts")
-      .then(({ openBuiltinModel }) => openBuiltinModel())
-      .catch((error: unknown) => {
-        opened = undefined;
-        throw error;
-      });
-    return opened;
+  return {
+    open() {
+      opened ??= import("../embedding/models/builtin-model.ts")
+        .then(({ openBuiltinModel }) => openBuiltinModel({ someRows }))
+        .catch((error: unknown) => {
+          opened = undefined;
+          throw error;
+        });
+      return opened;
+    },
+    close: async () => (await opened?.catch(() => undefined))?.close(),
   };
 }

@@ -38,7 +38,7 @@ export interface Pipeline {
   readonly analyzer: Analyzer;
   readonly memory: VectorMemory;
   readonly ranking: RankingOptions;
-  readonly rankingHash: string;
+  readonly rankingHash: () => string;
   readonly late: LateInteraction | undefined;
   readonly reranker: Reranker | undefined;
   readonly counter: TokenCounter | undefined;
@@ -205,7 +205,7 @@ function explained(
     ...(time && { time: { from: time.from, to: time.to, words: time.words } }),
     ...(reranker && options.rerank && { reranker: reranker.id }),
     stages: timer.stages,
-    ranking: rankingHash,
+    ranking: rankingHash(),
     request,
   };
 }

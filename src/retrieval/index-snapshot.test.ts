@@ -35,12 +35,12 @@ function vectorOf(text: string): number[] {
   return [number % 7, number % 11, number % 13, 1];
 }
 
-function retriever(model = "fake"): Retriever {
+function retriever(model = "fake", snapshotsOnTheSpot = false): Retriever {
   const embedder: Embedder = {
     model: { id: model, dimensions: 4 },
     embed: async (texts) => ({ vectors: texts.map((text) => Float32Array.from(vectorOf(text))) }),
   };
-  return new Retriever({ store: store.port, embedder, analyzer, snapshotFolder: folder });
+  return new Retriever({ store: store.port, embedder, analyzer, snapshotFolder: folder, snapshotsOnTheSpot });
 }
 
 async function answers(from: Retriever): Promise<unknown> {
@@ -54,8 +54,8 @@ async function answers(from: Retriever): Promise<unknown> {
   return found;
 }
 
-async function answersOnce(): Promise<unknown> {
-  const once = retriever();
+async function answersOnce(onTheSpot = false): Promise<unknown> {
+  const once = retriever("fake", onTheSpot);
   const found = await answers(once);
   await once.close();
   return found;
@@ -99,6 +99,21 @@ test("a process that starts from a snapshot reads nothing of the feed and gives 
   const again = retriever();
   assert.equal(await rowsReadByFirstAnswer(again), 0);
   assert.deepEqual(await answers(again), expected);
+});
+
+test("a snapshot read on the spot gives the same answers, and damaged changes none", async () => {
+  const again = retriever("fake", true);
+  assert.equal(await rowsReadByFirstAnswer(again), 0);
+  assert.deepEqual(await answers(again), expected);
+  for (const at of [0, 40, 5_000, whole.length >> 1, whole.length - 3]) {
+    const damaged = Buffer.from(whole);
+    damaged[at]! ^= 0x10;
+    writeFileSync(file(), damaged);
+    assert.deepEqual(await answersOnce(true), expected, `byte ${at}`);
+  }
+  writeFileSync(file(), whole.subarray(0, whole.length - 20_000));
+  assert.deepEqual(await answersOnce(true), expected);
+  writeFileSync(file(), whole);
 });
 
 test("a snapshot can be read by its owner alone, and nothing is left beside it", () => {

@@ -21,6 +21,8 @@ export interface ByteSource {
   readonly size: number;
   /** Fills `into` from `offset` on; false when there are not so many. */
   read(into: Uint8Array, offset: number): Promise<boolean>;
+  /** The same on the spot, for a process that has nothing else to do; absent: others run while one waits. */
+  readonly readNow?: ((into: Uint8Array, offset: number) => boolean) | undefined;
 }
 
 interface Header extends SnapshotIdentity {
@@ -166,7 +168,10 @@ async function readParts(
   }
   const columns = Object.fromEntries(columnNames.map((name) => [name, arrays.get(name)!]));
   const live = arrays.get("live") as Uint8Array;
-  const slice = new Uint8Array(Math.min(readAhead * sliceBytes, aligned(header.slots * vectors.rowBytes)));
+  const lent = reader.readsNow
+    ? sliceBytes
+    : Math.min(readAhead * sliceBytes, header.slots * vectors.rowBytes);
+  const slice = new Uint8Array(aligned(lent));
   for (const [from, to] of slices(header.sketched, vectors.sketchBytes)) {
     const bytes = slice.subarray(0, aligned((to - from) * vectors.sketchBytes));
     await reader.fill(bytes);
@@ -175,10 +180,14 @@ async function readParts(
   const states = arrays.get("vectors")!;
   vectors.reserve(header.slots);
   for (const [from, to] of slices(header.slots, vectors.rowBytes, readAhead)) {
-    const rows = slice.subarray(0, (to - from) * vectors.rowBytes);
-    await reader.fill(rows);
     const marks = live.slice(from, to);
     for (let i = 0; i < marks.length; i++) if (states[from + i] !== vectorStates.ours) marks[i] = 0;
+    if (reader.readsNow) {
+      vectors.appendInPlace(marks, (rows) => reader.fillNow(rows));
+      continue;
+    }
+    const rows = slice.subarray(0, (to - from) * vectors.rowBytes);
+    await reader.fill(rows);
     vectors.append(rows, marks);
   }
   const postings = Array.from(
@@ -234,7 +243,22 @@ class CheckedReader {
     this.#source = source;
   }
 
+  /** Whether {@link fillNow} may be called. */
+  get readsNow(): boolean {
+    return this.#source.readNow !== undefined;
+  }
+
+  fillNow(into: Uint8Array): void {
+    if (this.#source.readNow?.(into, this.#at) !== true) throw new TornSource();
+    this.#checksum = crc32(into, this.#checksum);
+    this.#at += into.length;
+  }
+
   async fill(into: Uint8Array): Promise<void> {
+    if (this.readsNow) {
+      this.fillNow(into);
+      return;
+    }
     const read = (from: number): Promise<boolean> => {
       const reading = this.#source.read(into.subarray(from, from + sliceBytes), this.#at + from);
       reading.catch(() => {});

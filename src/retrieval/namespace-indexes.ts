@@ -65,7 +65,7 @@ export class NamespaceIndexes {
   readonly #options: NamespaceIndexesOptions;
   /** Least recently used first. */
   readonly #entries = new Map<string, Entry>();
-  readonly #holder = randomUUID();
+  #holder: string | undefined;
   #bytes = 0;
   #dropped = 0;
   #closing = false;
@@ -324,7 +324,9 @@ export class NamespaceIndexes {
   async #save(entry: Entry, index: NamespaceIndex, scope: Scope): Promise<void> {
     const { snapshots, store } = this.#options;
     const lease = `index-snapshot/${scope.namespace}`;
-    const hold = (): Promise<boolean> => store.acquireLease(lease, this.#holder, leaseMs);
+    this.#holder ??= randomUUID();
+    const holder = this.#holder;
+    const hold = (): Promise<boolean> => store.acquireLease(lease, holder, leaseMs);
     if (!snapshots || index.size < snapshotSize || !(await hold())) return;
     try {
       // What is dead leaves no trace in it.
@@ -339,7 +341,7 @@ export class NamespaceIndexes {
       // What was erased while it was written must not stay in it.
       if (await hasRemovals(store, scope, cursor)) await snapshots.remove(scope.namespace);
     } finally {
-      await store.releaseLease(lease, this.#holder);
+      await store.releaseLease(lease, holder);
     }
   }
 

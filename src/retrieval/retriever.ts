@@ -47,6 +47,8 @@ export interface RetrieverOptions {
   readonly maxIndexBytes?: number | undefined;
   /** Where indexes of large namespaces are kept for the next process. Absent: they are made anew each time. */
   readonly snapshotFolder?: string | undefined;
+  /** Read them without letting others run, for a process that asks something and ends. Default false. */
+  readonly snapshotsOnTheSpot?: boolean | undefined;
   /** The table by which late interaction compares; absent, or nothing: it is left out. */
   readonly pieces?: (() => Promise<PieceVectors | undefined>) | undefined;
   /** Puts the best hits of each recall in order. */
@@ -87,8 +89,6 @@ const defaultMaxIndexBytes = 512 * 2 ** 20;
  * at any time. It reads; uses of what it finds are for the caller to count.
  */
 export class Retriever {
-  /** Short hash of the ranking options: equal exactly when they are. */
-  readonly rankingHash: string;
   readonly #store: MemoryStore;
   readonly #embedder: Embedder;
   readonly #options: Pick<RetrieverOptions, "embedder" | "reranker" | "chooser"> & {
@@ -99,13 +99,14 @@ export class Retriever {
   readonly #clock: Clock;
   readonly #ranking: RankingOptions;
   /** By breadth, for those that were chosen. */
-  readonly #rankings = new Map<string, { readonly ranking: RankingOptions; readonly hash: string }>();
+  readonly #rankings = new Map<string, { readonly ranking: RankingOptions; readonly hash: () => string }>();
   readonly #memory = new VectorMemory();
   readonly #indexes: NamespaceIndexes;
   readonly #maxIndexBytes: number;
   #late: Promise<LateInteraction | undefined> | undefined;
   #probing: Promise<void> | undefined;
   #embedMs = 0;
+  #rankingHash: string | undefined;
   #closing: Promise<void> | undefined;
 
   /** @throws INVALID_ARGUMENT, UNKNOWN_OPTION */
@@ -127,14 +128,22 @@ export class Retriever {
     this.#analyzer = analyzer;
     this.#clock = clock;
     this.#ranking = checkRanking(options.ranking);
-    this.rankingHash = hashRanking(this.#ranking);
     this.#maxIndexBytes = maxBytes;
     this.#indexes = new NamespaceIndexes({
       store,
       surroundings: { analyzer, memory: this.#memory, model: embedder.model },
       maxBytes,
-      snapshots: snapshotFolder === undefined ? undefined : new SnapshotFolder(snapshotFolder),
+      snapshots:
+        snapshotFolder === undefined
+          ? undefined
+          : new SnapshotFolder(snapshotFolder, options.snapshotsOnTheSpot),
     });
+  }
+
+  /** Short hash of the ranking options: equal exactly when they are. Made for who explains. */
+  get rankingHash(): string {
+    this.#rankingHash ??= hashRanking(this.#ranking);
+    return this.#rankingHash;
   }
 
   /**
@@ -164,7 +173,7 @@ export class Retriever {
     scope: Scope,
     question: string,
     full: FullRecallOptions,
-    { ranking, hash }: { readonly ranking: RankingOptions; readonly hash: string },
+    { ranking, hash }: { readonly ranking: RankingOptions; readonly hash: () => string },
     timer: StageTimer,
   ): Promise<Recall> {
     const { mode = "hybrid", maxTokens, signal } = full;
@@ -198,14 +207,15 @@ export class Retriever {
 
   #rankingOf(breadth: SearchBreadth | undefined): {
     readonly ranking: RankingOptions;
-    readonly hash: string;
+    readonly hash: () => string;
   } {
-    if (!breadth) return { ranking: this.#ranking, hash: this.rankingHash };
+    if (!breadth) return { ranking: this.#ranking, hash: () => this.rankingHash };
     const key = `${breadth.candidates}/${breadth.vectorBreadth}`;
     let known = this.#rankings.get(key);
     if (!known) {
       const ranking = checkRanking({ ...this.#ranking, ...breadth });
-      known = { ranking, hash: hashRanking(ranking) };
+      let hash: string | undefined;
+      known = { ranking, hash: () => (hash ??= hashRanking(ranking)) };
       // A chooser has some twenty settings; whatever else it may choose is made anew each time.
       if (this.#rankings.size < 100) this.#rankings.set(key, known);
     }
@@ -293,7 +303,7 @@ export class Retriever {
       limit: options.limit ?? defaultLimit,
       minScore: options.minScore ?? 0,
       explain: options.explain ?? false,
-      ranking: this.rankingHash,
+      ranking: () => this.rankingHash,
       request: this.#request("search", scope, words, options, this.#ranking),
       timer,
       current: () => this.#indexes.current(scope, options.signal),

@@ -20,7 +20,7 @@ export interface ContentSearch {
   readonly minScore: number;
   readonly explain: boolean;
   /** Hash of the ranking options. */
-  readonly ranking: string;
+  readonly ranking: () => string;
   readonly request: RecallRequest;
   readonly timer: StageTimer;
   /** The index as it is now. */
@@ -138,7 +138,7 @@ function explanationOf(
         ? [{ reason: "not visible any more, under minScore, or without the beginning", count: dropped }]
         : [],
     stages: search.timer.stages,
-    ranking: search.ranking,
+    ranking: search.ranking(),
     request: search.request,
   };
 }

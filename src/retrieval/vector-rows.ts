@@ -144,6 +144,13 @@ export class VectorRows {
     this.#memory.view(this.#marks).set(marks, first);
   }
 
+  /** Adds rows that `fill` writes where they stay, as they are kept and before it returns, with a mark for each. */
+  appendInPlace(marks: Uint8Array, fill: (rows: Uint8Array) => void): void {
+    const first = this.#grow(this.#size + marks.length);
+    for (const [from, to] of this.#runs(first, this.#size)) fill(this.#view(from, to));
+    this.#memory.view(this.#marks).set(marks, first);
+  }
+
   /** Takes a slot out of what may be found. */
   hide(slot: number): void {
     this.#memory.view(this.#marks)[slot] = 0;

@@ -26,6 +26,42 @@ function cosine(a: Float32Array | null | undefined, b: Float32Array | null | und
   return a.reduce((sum, value, i) => sum + value * b[i]!, 0);
 }
 
+test("reading some rows gives what reading all gives, to the bit", async () => {
+  const some = await openBuiltinModel({ someRows: true });
+  assert.equal(some.id, model.id);
+  const text = fc.array(
+    fc.constantFrom("tea", "Ada", "drinks", "zymurgy", "北", "##", "quantum", "of", "x9"),
+  );
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        text.map((words) => words.join(" ")),
+        fc.string(),
+      ),
+      (words) => {
+        assert.deepEqual(some.doEmbed([words]), model.doEmbed([words]));
+      },
+    ),
+  );
+  const [row, expected] = [new Float32Array(96), new Float32Array(96)];
+  for (let piece = model.table.size - 1; piece >= 0; piece -= 7) {
+    assert.equal(some.table.leadingRow(piece, row), model.table.leadingRow(piece, expected));
+    assert.deepEqual(row, expected);
+  }
+  some.close();
+  some.close();
+});
+
+test("a file that is cut short is refused where only some of it is read, too", async () => {
+  for (const file of ["static-minilm-256.bin", "vocab.bin"]) {
+    const folder = copyOfModel(`short-${file}`);
+    writeFileSync(join(folder, file), readFileSync(join(shipped, file)).subarray(0, 100_000));
+    await assert.rejects(openBuiltinModel({ folder, someRows: true }), { code: "CHECKSUM_MISMATCH" });
+  }
+  const folder = join(scratch, "nowhere");
+  await assert.rejects(openBuiltinModel({ folder, someRows: true }), { code: "MODEL_NOT_FOUND" });
+});
+
 test("texts of like meaning are near, others are not", () => {
   const { vectors } = model.doEmbed(["what does Ada drink?", "Ada prefers tea", "the stock market fell"]);
   assert.ok(cosine(vectors[0], vectors[1]) > cosine(vectors[0], vectors[2]) + 0.2);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -97,6 +97,47 @@ export async function readModelFile(folder: string, expected: ModelFile): Promis
   const found = checksum.toString(16).padStart(8, "0");
   if (found !== expected.crc32) throw mismatch(expected, `checksum ${found}`);
   return bytes;
+}
+
+/** A file of a model that is open for reading some of it. */
+export interface OpenModelFile {
+  readonly bytes: number;
+  /** Fills `into` with what stands from `offset` on. @throws CHECKSUM_MISMATCH The file has become shorter. */
+  readonly read: (into: Uint8Array, offset: number) => void;
+  /** Idempotent. */
+  readonly close: () => void;
+}
+
+/**
+ * Opens a file of a model to read some of it, on the spot. Its size is checked against the manifest; its checksum,
+ * which takes all of it, is not.
+ * @throws MODEL_NOT_FOUND, CHECKSUM_MISMATCH
+ */
+export function openModelFile(folder: string, expected: ModelFile): OpenModelFile {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(join(folder, expected.file), "r");
+  } catch (error) {
+    throw isMissing(error) ? notFound(expected.file) : error;
+  }
+  const file: OpenModelFile = {
+    bytes: expected.bytes,
+    read(into, offset) {
+      for (let at = 0; at < into.length; ) {
+        const read = readSync(descriptor!, into, at, into.length - at, offset + at);
+        if (read === 0) throw mismatch(expected, `${offset + at} bytes`);
+        at += read;
+      }
+    },
+    close() {
+      if (descriptor !== undefined) closeSync(descriptor);
+      descriptor = undefined;
+    },
+  };
+  const { size } = fstatSync(descriptor);
+  if (size === expected.bytes) return file;
+  file.close();
+  throw mismatch(expected, `${size} bytes`);
 }
 
 /** Fills `bytes` from `start` to `end` with what stands there in the file; what is missing stays zero. */

@@ -4,6 +4,11 @@ const headerBytes = 16;
 const magic = 0x53545645;
 const typeInt8 = 1;
 const bytesPerScale = 4;
+/** Rows fetched at once. A question and its candidates need some 500 of 30,522, common words next to each other. */
+const rowsAtOnce = 16;
+
+/** Fills `into` with what stands in the table's file from `offset` on. */
+export type FetchBytes = (into: Uint8Array, offset: number) => void;
 
 /**
  * One row of weights a word piece, as 8-bit integers with one scale a row.
@@ -17,12 +22,18 @@ export class StaticTable {
   readonly #scales: Float32Array;
   readonly #rows: Int8Array;
   readonly #sum: Float64Array<ArrayBuffer>;
+  readonly #fetch: FetchBytes | undefined;
+  /** By rows fetched at once: 1 when they are there. */
+  readonly #fetched: Uint8Array;
 
   /**
    * @param bytes A whole file, starting at a multiple of four of its buffer. Kept, not copied: 8 MB that are read once.
+   * @param fetch Absent, the rows are there; else they and the scales are fetched into the bytes, the rows when they
+   * are first used.
    * @throws FILE_UNREADABLE The bytes are no such table.
    */
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, fetch?: FetchBytes) {
+    fetch?.(bytes.subarray(0, headerBytes), 0);
     const header = new DataView(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, headerBytes));
     const [mark, size, dimensions, type] = [0, 4, 8, 12].map((at) =>
       at + 4 <= header.byteLength ? header.getUint32(at, true) : 0,
@@ -38,6 +49,9 @@ export class StaticTable {
     this.#scales = new Float32Array(bytes.buffer, bytes.byteOffset + headerBytes, size);
     this.#rows = new Int8Array(bytes.buffer, bytes.byteOffset + headerBytes + size * bytesPerScale);
     this.#sum = new Float64Array(dimensions);
+    this.#fetch = fetch;
+    this.#fetched = new Uint8Array(fetch ? Math.ceil(size / rowsAtOnce) : 0);
+    fetch?.(bytes.subarray(headerBytes, headerBytes + size * bytesPerScale), headerBytes);
   }
 
   /**
@@ -49,6 +63,7 @@ export class StaticTable {
     const dimensions = this.dimensions;
     const rows = this.#rows;
     const scales = this.#scales;
+    if (this.#fetch) for (let i = 0; i < pieces.length; i++) this.#have(pieces[i]!);
     let i = 0;
     // Four rows a pass: the sum is read and written a quarter as often, which takes a third off the whole.
     for (; i + 4 <= pieces.length; i += 4) {
@@ -78,6 +93,7 @@ export class StaticTable {
 
   /** Writes the leading values of one piece's row, brought to unit length; false when they are all zeros. */
   leadingRow(piece: number, into: Float32Array): boolean {
+    this.#have(piece);
     const rows = this.#rows;
     const from = piece * this.dimensions;
     const length = Math.min(into.length, this.dimensions);
@@ -88,5 +104,20 @@ export class StaticTable {
     const factor = 1 / Math.sqrt(squares);
     for (let d = 0; d < length; d++) into[d] = rows[from + d]! * factor;
     return true;
+  }
+
+  /** Fetches the piece's row, and its neighbours, unless it is there. */
+  #have(piece: number): void {
+    if (!this.#fetch) return;
+    const run = Math.floor(piece / rowsAtOnce);
+    if (this.#fetched[run] === 1) return;
+    const { buffer, byteOffset } = this.#rows;
+    const from = run * rowsAtOnce * this.dimensions;
+    const bytes = Math.min(rowsAtOnce * this.dimensions, this.#rows.length - from);
+    this.#fetch(
+      new Uint8Array(buffer, byteOffset + from, bytes),
+      headerBytes + this.size * bytesPerScale + from,
+    );
+    this.#fetched[run] = 1;
   }
 }
