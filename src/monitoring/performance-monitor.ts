@@ -1,4 +1,4 @@
-import { type EventLoopUtilization, monitorEventLoopDelay, performance } from "node:perf_hooks";
+import { type EventLoopUtilization, monitorEventLoopDelay } from "node:perf_hooks";
 import { type Clock, systemClock } from "../contract/clock.ts";
 import { StrataError } from "../contract/errors.ts";
 import { codePattern, errorCodeOf } from "../contract/operations.ts";
@@ -35,6 +35,9 @@ interface Metric {
   total: number;
 }
 
+/** A process that ends sooner has no use for the watch, which takes 1.5 ms to load. */
+const watchAfterMs = 1_000;
+
 /** Watches the process between two resets. */
 interface ProcessWatch {
   readonly delay: ReturnType<typeof monitorEventLoopDelay>;
@@ -58,7 +61,9 @@ export class PerformanceMonitor {
   readonly #slowMs: number;
   readonly #clock: Clock;
   readonly #slow: SlowOperation[] | undefined;
-  readonly #watch: ProcessWatch | undefined;
+  #watch: ProcessWatch | undefined;
+  /** Calls off the watch that is to begin; undefined when none is. */
+  #watchLater: (() => void) | undefined;
   readonly #operations = new Map<string, OperationRecord>();
   readonly #metrics = new Map<string, Metric>();
   #countedAsOther = 0;
@@ -72,8 +77,10 @@ export class PerformanceMonitor {
     this.#slowMs = within(options.slowMs ?? 100, 0, Number.POSITIVE_INFINITY, "slowMs");
     this.#clock = options.clock ?? systemClock;
     this.#slow = options.enableDetailed === true ? [] : undefined;
-    this.#watch = options.trackMemory === true ? watchProcess() : undefined;
     this.#startedAt = this.#clock.monotonic();
+    if (options.trackMemory === true) {
+      this.#watchLater = this.#clock.schedule(() => this.#watchProcess(), watchAfterMs);
+    }
     const intervalMs = within(options.reportIntervalMs ?? 0, 0, maxTimerMs, "reportIntervalMs");
     if (intervalMs > 0 && options.onReport) this.#reportEvery(intervalMs, options.onReport);
   }
@@ -151,6 +158,7 @@ export class PerformanceMonitor {
   }
 
   getReport(): PerformanceReport {
+    this.#watchProcess();
     const metrics = [...this.#metrics].map(([name, { count, last, min, max, total }]) => {
       return [name, { count, last, min, max, average: total / count }] as const;
     });
@@ -187,6 +195,7 @@ export class PerformanceMonitor {
     this.#errors = 0;
     this.#startedAt = this.#clock.monotonic();
     if (this.#slow) this.#slow.length = 0;
+    this.#watchProcess();
     if (this.#watch) {
       this.#watch.delay.reset();
       this.#watch.since = performance.eventLoopUtilization();
@@ -197,11 +206,21 @@ export class PerformanceMonitor {
   close(): void {
     this.#cancelReport?.();
     this.#cancelReport = undefined;
+    this.#watchLater?.();
+    this.#watchLater = undefined;
     this.#watch?.delay.disable();
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** Begins the watch on the process that was to begin later. */
+  #watchProcess(): void {
+    if (!this.#watchLater) return;
+    this.#watchLater();
+    this.#watchLater = undefined;
+    this.#watch = watchProcess();
   }
 
   #operation(name: string): OperationRecord {
