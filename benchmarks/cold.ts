@@ -17,17 +17,23 @@ const warmUps = 3;
  * The command's way from process start to its answer, whole on standard output, over a memory that another process
  * wrote, beside bare Node, which starts and ends. What runs is the built package as npm would install it, not the
  * checkout. Where the time goes that no code of ours could save is told by a third process: it loads the modules of
- * Node that the answer needs, opens the database and reads the files of the model and the index, and does no more.
+ * Node that the answer needs, opens the database and reads the files of the code, the words and the index, and does no
+ * more. Beside all of it, a start that only tells the version.
  */
 export function run(args: string[]): Promise<unknown> {
   parseArgs({ args, options: {} });
   return inTemporaryFolder(async (folder) => {
-    const { command, model } = await installedCommand(join(folder, "package"));
+    const { command, read } = await installedCommand(join(folder, "package"));
     const path = join(folder, "memory.db");
     const { ranking, questions } = await prepare(path);
     const environment = { ...process.env, NODE_COMPILE_CACHE: join(folder, "compiled") };
-    const files = [model, ...(await readdir(`${path}-index`)).map((name) => join(`${path}-index`, name))];
-    const times = { ours: [] as Times[], bare: [] as Times[], reading: [] as Times[] };
+    const files = [...read, ...(await readdir(`${path}-index`)).map((name) => join(`${path}-index`, name))];
+    const times = {
+      ours: [] as Times[],
+      bare: [] as Times[],
+      reading: [] as Times[],
+      version: [] as Times[],
+    };
     for (let round = 0; round < warmUps + rounds; round++) {
       const words = [command, "recall", questions[round]!, "--db", path, "--json"];
       const ours = await timed(words, environment);
@@ -35,6 +41,7 @@ export function run(args: string[]): Promise<unknown> {
         throw new Error("Expected hits from the command; got none.");
       times.ours.push(ours);
       times.bare.push(await timed(["-e", "0"], environment));
+      times.version.push(await timed([command, "--version"], environment));
       times.reading.push(await timed(["-e", onlyReads(path, files)], environment));
     }
     const figures = (which: Times[], of: "answerMs" | "endMs") =>
@@ -51,6 +58,7 @@ export function run(args: string[]): Promise<unknown> {
       floorP50Ms: bare.p50Ms,
       floorP95Ms: bare.p95Ms,
       ratio: answer.p50Ms / bare.p50Ms,
+      versionP50Ms: figures(times.version, "answerMs").p50Ms,
       onlyReadsP50Ms: figures(times.reading, "endMs").p50Ms,
       ranking,
     };
@@ -60,15 +68,15 @@ export function run(args: string[]): Promise<unknown> {
 /** What the answer needs from Node and the disk, as a program. */
 function onlyReads(path: string, files: readonly string[]): string {
   return `
-    for (const name of ["crypto", "fs/promises", "zlib", "sqlite"]) require("node:" + name);
+    for (const name of ["vm", "zlib", "sqlite"]) require("node:" + name);
     const database = new (require("node:sqlite").DatabaseSync)(${JSON.stringify(path)});
     database.prepare("select count(*) from memory").get();
     for (const file of ${JSON.stringify(files)}) require("node:fs").readFileSync(file);
-    process.stdout.write("read");`;
+    require("node:fs").writeSync(1, "read");`;
 }
 
-/** Builds the package and lays it out as an installation; returns the paths of its command and its model. */
-async function installedCommand(folder: string): Promise<{ command: string; model: string }> {
+/** Builds the package and lays it out as an installation; returns the path of its command, and of files it reads. */
+async function installedCommand(folder: string): Promise<{ command: string; read: string[] }> {
   runCommand(process.execPath, ["scripts/build.ts"]);
   await mkdir(folder);
   for (const part of ["bin", "dist", "models", "package.json"])
@@ -76,7 +84,7 @@ async function installedCommand(folder: string): Promise<{ command: string; mode
   await symlink(join(root, "node_modules"), join(folder, "node_modules"), "junction");
   return {
     command: join(folder, "bin/strata.js"),
-    model: join(folder, "models/builtin/static-minilm-256.bin"),
+    read: [join(folder, "dist/cli/start.cjs"), join(folder, "models/builtin/vocab.bin")],
   };
 }
 

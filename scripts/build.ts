@@ -8,14 +8,15 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { type BuildOptions, build, type Metafile, type OutputFile, type Plugin } from "esbuild";
+import { commandTable } from "../src/cli/command-table.ts";
 import { publicEntries, readManifest, root, runCommand } from "./repository.ts";
 
 const source = join(root, "src");
 const output = join(root, "dist");
 
-/** What bin/strata.js loads; not a public door. */
+/** What bin/strata.js loads, and what that loads but for the version; no public doors. */
 const commandEntry = "src/cli/main.ts";
-const commandOutput = "dist/cli/main.cjs";
+const startEntry = "src/cli/start.ts";
 
 /** Stands for the way from an output file to dist/, which is known only once esbuild has placed the code. */
 const toOutput = "@to-output@";
@@ -107,11 +108,53 @@ function commonOptions(workers: Set<string>): BuildOptions & { write: false; met
   };
 }
 
-function writeOutputs(files: readonly OutputFile[]): void {
+/** Text of one byte a character. esbuild leaves regular expressions as they are. */
+function inAscii(text: string): string {
+  return text.replace(/[^\0-\x7f]/g, (unit) => {
+    if (/[\ud800-\udfff]/.test(unit))
+      throw new Error("Write characters beyond the basic plane as \\u{…} in regular expressions.");
+    return `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
+}
+
+/**
+ * Modules of Node that take milliseconds to load, and of which most commands need nothing, are loaded when one of
+ * their functions is first called: crypto takes 4 ms, zlib 2, fs/promises and perf_hooks 1.5 each.
+ */
+function withLateBuiltins(text: string): string {
+  const late = /=require\("(node:(?:crypto|zlib|os|perf_hooks|worker_threads|[a-z]+\/promises))"\)/g;
+  return text.replace(late, '=late("$1")');
+}
+
+/**
+ * In the built command: a module of Node whose exports are looked up at each use; and a stand-in for `performance`,
+ * the first look at which loads perf_hooks.
+ */
+const lateNames = `
+const late = (name) => new Proxy({}, { get: (_, key) => require(name)[key] });
+const latePerformance = {
+  now: () => process.uptime() * 1e3,
+  get timeOrigin() { return Date.now() - process.uptime() * 1e3; },
+  eventLoopUtilization: (...since) => performance.eventLoopUtilization(...since),
+};`;
+
+/** picocolors asks for standard output when it is loaded, which makes the stream; here it is told what to do. */
+const noQuestions: Plugin = {
+  name: "no-questions",
+  setup(context) {
+    context.onLoad({ filter: /picocolors\.js$/ }, ({ path }) => {
+      const text = readFileSync(path, "utf8");
+      const contents = text.replace("(p.stdout || {}).isTTY", "false");
+      return contents === text ? { errors: [{ text: "picocolors asks in another way." }] } : { contents };
+    });
+  },
+};
+
+function writeOutputs(files: readonly OutputFile[], finished = (text: string): string => text): void {
   for (const file of files) {
     const back = relative(dirname(file.path), output).split(sep).join("/") || ".";
     mkdirSync(dirname(file.path), { recursive: true });
-    writeFileSync(file.path, file.text.replaceAll(toOutput, back));
+    writeFileSync(file.path, finished(file.text.replaceAll(toOutput, back)));
   }
 }
 
@@ -133,23 +176,55 @@ async function bundleLibrary(entries: readonly string[]): Promise<Metafile> {
   return result.metafile;
 }
 
+/** In the built command, the one import of start.ts is of what loads it with the code of an earlier run. */
+const compiledStart: Plugin = {
+  name: "compiled-start",
+  setup(context) {
+    context.onResolve({ filter: /^\.\/start\.ts$/ }, ({ importer }) =>
+      importer === join(root, commandEntry) ? { path: join(source, "cli/compiled-start.ts") } : undefined,
+    );
+  },
+};
+
 /**
- * The command: one file, in which a module, and what it asks of Node, is loaded when it is first needed. A start
- * takes an eighth less than over the library's modules, which Node finds, links and evaluates one by one.
+ * The command: a small file, and one with all its code as a function of what CommonJS gives a file, in which a module,
+ * and what it asks of Node, is loaded when it is first needed. A start takes an eighth less than over the library's
+ * modules, which Node finds, links and evaluates one by one.
  */
-async function bundleCommand(): Promise<Metafile> {
-  const result = await build({
+async function bundleCommand(): Promise<Metafile[]> {
+  const options: BuildOptions & { write: false; metafile: true } = {
     ...commonOptions(new Set()),
-    entryPoints: [commandEntry],
-    outfile: commandOutput,
     format: "cjs",
     minifyWhitespace: true,
     minifySyntax: true,
-    define: { "import.meta.url": "commandUrl" },
-    banner: { js: 'const commandUrl = require("node:url").pathToFileURL(__filename).href;' },
+    // One byte a character, so that the file is its text.
+    charset: "ascii",
+    outdir: "dist/cli",
+    outExtension: { ".js": ".cjs" },
+  };
+  const commandUrl = 'const commandUrl = require("node:url").pathToFileURL(__filename).href;';
+  const start = await build({
+    ...options,
+    entryPoints: [startEntry],
+    plugins: [...(options.plugins ?? []), noQuestions],
+    define: { "import.meta.url": "commandUrl", performance: "latePerformance" },
+    banner: { js: `(function(exports, require, module, __filename, __dirname) {${commandUrl}${lateNames}` },
+    footer: { js: "})" },
   });
-  writeOutputs(result.outputFiles);
-  return result.metafile;
+  writeOutputs(start.outputFiles, (text) => inAscii(withLateBuiltins(text)));
+  const main = await build({
+    ...options,
+    entryPoints: [commandEntry],
+    plugins: [...(options.plugins ?? []), compiledStart],
+    define: {
+      "import.meta.url": "commandUrl",
+      startHash: JSON.stringify(start.outputFiles[0]!.hash.replace(/\W/g, "")),
+      commandNames: JSON.stringify(commandTable.map(({ name }) => name)),
+    },
+    banner: { js: commandUrl },
+  });
+  writeOutputs(main.outputFiles);
+  return [start.metafile, main.metafile];
 }
 
 /** Declarations of what the public doors reach, and of nothing else. */
@@ -180,7 +255,7 @@ function declare(entries: readonly string[]): void {
 const doors = [...publicEntries(readManifest()).values()];
 rmSync(output, { recursive: true, force: true });
 try {
-  const metafiles = [await bundleLibrary(doors), await bundleCommand()];
+  const metafiles = [await bundleLibrary(doors), ...(await bundleCommand())];
   writeFileSync(join(output, "THIRD-PARTY-LICENCES.txt"), collectLicences(metafiles));
   declare(doors);
 } catch (error) {

@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -80,6 +90,41 @@ describe("the packed package", () => {
     assert.match(strata("recall", "what does Grace drink?"), /Grace prefers coffee/);
   });
 
+  test("keeps the code that a command compiled for its next run, and needs none", () => {
+    const command = join(project, "node_modules", manifest.name, "bin", "strata.js");
+    const recall = (environment: NodeJS.ProcessEnv): string => {
+      const words = [command, "recall", "tea?", "--db", "memory.db"];
+      const env = { ...process.env, ...environment };
+      const done = spawnSync(process.execPath, words, { cwd: project, env, encoding: "utf8" });
+      assert.equal(done.stderr, "");
+      // The first line tells the score, to which the last recall has added.
+      return done.stdout.slice(done.stdout.indexOf("\n"));
+    };
+    const expected = recall({ NODE_DISABLE_COMPILE_CACHE: "1" });
+    assert.match(expected, /Ada prefers tea/);
+    const compiled = join(project, "compiled");
+    const keeping = { NODE_COMPILE_CACHE: compiled };
+    assert.equal(recall(keeping), expected);
+    const kept = keptFiles(compiled);
+    assert.equal(kept.length, 1);
+    const [path] = kept as [string];
+    assert.match(path, /strata-\w+-recall$/);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+    const written = () => statSync(path).mtimeMs;
+    const first = written();
+    assert.equal(recall(keeping), expected);
+    assert.equal(written(), first);
+    // What others may write is not run, and what V8 refuses is made anew.
+    chmodSync(path, 0o666);
+    assert.equal(recall(keeping), expected);
+    const whole = readFileSync(path);
+    writeFileSync(path, whole.subarray(0, 5_000), { mode: 0o600 });
+    chmodSync(path, 0o600);
+    assert.equal(recall(keeping), expected);
+    assert.ok(statSync(path).size > 5_000);
+    assert.equal(keptFiles(compiled).length, 1);
+  });
+
   test("holds what runs and nothing of how it is made", () => {
     const folder = join(project, "node_modules", manifest.name);
     assert.deepEqual(readdirSync(folder).toSorted(), [
@@ -100,6 +145,12 @@ describe("the packed package", () => {
     );
   });
 });
+
+/** What the command keeps itself; Node's own files have names of hexadecimal digits. */
+function keptFiles(folder: string): string[] {
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  return files.filter((file) => file.includes("strata-")).map((file) => join(folder, file));
+}
 
 function typesVersion(folder: string): string {
   return JSON.parse(

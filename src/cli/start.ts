@@ -2,6 +2,7 @@ import { processEnvironment } from "../config/process-environment.ts";
 import { Interrupted } from "./interrupted.ts";
 import type { Io } from "./io.ts";
 import { run } from "./run.ts";
+import { StandardOutput } from "./standard-output.ts";
 
 const signals = [
   ["SIGINT", 130],
@@ -13,8 +14,8 @@ export async function start(): Promise<void> {
   const interrupt = new AbortController();
   let reading = false;
   const io: Io = {
-    stdout: process.stdout,
-    stderr: process.stderr,
+    stdout: new StandardOutput(1),
+    stderr: new StandardOutput(2),
     get stdin() {
       reading = true;
       return process.stdin;
@@ -29,10 +30,6 @@ export async function start(): Promise<void> {
       interrupt.abort(new Interrupted(exitCode));
       if (reading) process.stdin.destroy();
     });
-  }
-  // The reader has gone, as `head` does when it has enough: nobody is left to tell anything.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
   }
   process.exitCode = await run(process.argv.slice(2), io, interrupt.signal);
 }
