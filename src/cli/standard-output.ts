@@ -1,8 +1,6 @@
 import { fstatSync, writeSync } from "node:fs";
 import type { Sink } from "./io.ts";
 
-const names = { 1: "stdout", 2: "stderr" } as const;
-
 /**
  * Standard output (1) or error (2). A pipe or a file is written without the process's stream, whose making takes
  * 3 of the 20 ms of bare Node; the stream is made for a terminal, and for a pipe that another process has set not to
@@ -49,7 +47,7 @@ export class StandardOutput implements Sink {
   }
 
   #open(): NodeJS.WriteStream {
-    this.#stream ??= process[names[this.#descriptor]].on("error", ended);
+    this.#stream ??= (this.#descriptor === 1 ? process.stdout : process.stderr).on("error", ended);
     return this.#stream;
   }
 }
