@@ -35,6 +35,40 @@ async function filled(options: OpenOptions = {}): Promise<Strata> {
 }
 
 suite("recall", () => {
+  test("the first answer of a namespace is the second one's to the bit, and other namespaces do not change it", async () => {
+    const path = join(folder, "many-namespaces.db");
+    const question = "where does Ada's tea come from?";
+    const texts = Array.from(
+      { length: 100 },
+      (_, i) => `note ${i}: ${["tea from the hills", "Ada's garden", "a train at noon"][i % 3]}`,
+    );
+    const answer = async (memory: Strata) => {
+      const { hits } = await memory.recall(question, { namespace: "one", cache: false, touch: false });
+      return hits.map(({ memory: { id, content, speaker }, score }) => ({ id, content, speaker, score }));
+    };
+    await using memory = await open({ path });
+    await memory.storeMany(
+      texts.map((content) => ({ content, speaker: "Ada" })),
+      { namespace: "one" },
+    );
+    const first = await answer(memory);
+    assert.equal(first.length, 10);
+    // Its index is tended meanwhile.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual(await answer(memory), first);
+    await memory.storeMany(
+      texts.map((content) => ({ content: `${content}, and tea again` })),
+      { namespace: "two" },
+    );
+    await memory.recall(question, { namespace: "two" });
+    assert.deepEqual(await answer(memory), first);
+    await using another = await open({ path });
+    // The index is made and tended by the time of the first recall, which so has to read the texts itself.
+    await another.search("tea", { namespace: "one" });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual(await answer(another), first);
+  });
+
   test("is replayed from its explanation by another memory of the same file", async () => {
     const path = join(folder, "replayed.db");
     const options = { limit: 4, minScore: 0.05, fold: true, tier: ["long_term"] as const, explain: true };
