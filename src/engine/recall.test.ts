@@ -37,22 +37,27 @@ async function filled(options: OpenOptions = {}): Promise<Strata> {
 suite("recall", () => {
   test("the first answer of a namespace is the second one's to the bit, and other namespaces do not change it", async () => {
     const path = join(folder, "many-namespaces.db");
-    const question = "where does Ada's tea come from?";
+    const question = "where does Ben say that tea comes from?";
     const texts = Array.from(
       { length: 100 },
-      (_, i) => `note ${i}: ${["tea from the hills", "Ada's garden", "a train at noon"][i % 3]}`,
+      (_, i) => `note ${i}: ${["tea from the hills", "the garden", "a train at noon"][i % 3]}`,
     );
     const answer = async (memory: Strata) => {
-      const { hits } = await memory.recall(question, { namespace: "one", cache: false, touch: false });
+      const { hits } = await memory.recall(question, {
+        namespace: "one",
+        limit: 100,
+        cache: false,
+        touch: false,
+      });
       return hits.map(({ memory: { id, content, speaker }, score }) => ({ id, content, speaker, score }));
     };
     await using memory = await open({ path });
     await memory.storeMany(
-      texts.map((content) => ({ content, speaker: "Ada" })),
+      texts.map((content, i) => ({ content, speaker: i % 2 ? "Ada" : "Ben" })),
       { namespace: "one" },
     );
     const first = await answer(memory);
-    assert.equal(first.length, 10);
+    assert.equal(first.length, 100);
     // Its index is tended meanwhile.
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.deepEqual(await answer(memory), first);
