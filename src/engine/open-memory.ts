@@ -110,6 +110,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
   const analyzer = createAnalyzer();
   const { tiers, decayRate, durability } = config;
   const builtin = builtinOnce(preload === true);
+  const isBuiltin = model === undefined && config.embedding.model === "builtin";
   const embedderOf = async (given: EmbeddingModel | Promise<EmbeddingModel>) => {
     const [{ BatchEmbedder }, used] = await Promise.all([import("../embedding/batch-embedder.ts"), given]);
     const { batchSize, cacheBytes } = config.embedding;
@@ -148,7 +149,9 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
         clock,
       });
     },
-    formerEmbedders: formerModels(formerModel, config, builtin.open).map((open) => () => embedderOf(open())),
+    formerEmbedders: formerModels(formerModel, config, builtin.open, isBuiltin).map(
+      (open) => () => embedderOf(open()),
+    ),
     embedderOf,
     async counter() {
       const counting = await builtin.open();
@@ -251,6 +254,7 @@ function formerModels(
   given: EmbeddingModel | undefined,
   { embedding }: Config,
   builtin: () => Promise<EmbeddingModel>,
+  isBuiltin: boolean,
 ): (() => EmbeddingModel | Promise<EmbeddingModel>)[] {
   const { formerModel, apiKey } = embedding;
   const named =
@@ -265,7 +269,8 @@ function formerModels(
               ),
           ]
         : [];
-  return [...named, builtin];
+  // Where the built-in one is in use, nothing is looked up before a recall or a write.
+  return isBuiltin ? named : [...named, builtin];
 }
 
 /** The vectors that cost something to make, in a file of their own beside the database; shared by processes. */

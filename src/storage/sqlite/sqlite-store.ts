@@ -87,7 +87,6 @@ import {
   knownModel,
   type ListedPlace,
   rowsLacking,
-  sideNumbers,
 } from "./side-vectors.ts";
 import { holdsAnything, readStats } from "./store-statistics.ts";
 import { sweepRevisions } from "./sweep.ts";
@@ -414,12 +413,19 @@ class SqliteStore implements MemoryStore {
   }
 
   async generation(scope: Scope, model?: string): Promise<string> {
-    const [seq, namespace] = this.#open().get<[number, number]>(
-      "select seq, id from namespace where name = ?",
+    if (model === undefined) {
+      const row = this.#open().get<[number]>("select seq from namespace where name = ?", scope.namespace);
+      return String(row?.[0] ?? 0);
+    }
+    const row = this.#open().get<[number, number | null, number | null]>(
+      `select n.seq, c.settled, (select max(number) from side_vector s where s.namespace = n.id and s.model = o.id)
+       from namespace n left join model o on o.name = ? left join model_count c on c.namespace = n.id and c.model = o.id
+       where n.name = ?`,
+      model,
       scope.namespace,
-    ) ?? [0, 0];
-    const code = model === undefined ? undefined : knownModel(this.#db, model);
-    return code === undefined ? String(seq) : `${seq}.${sideNumbers(this.#db, namespace, code).newest}`;
+    );
+    const [seq, settled, newest] = row ?? [0, 0, 0];
+    return `${seq}.${Math.max(settled ?? 0, newest ?? 0)}`;
   }
 
   async coverage(scope: Scope): Promise<Coverage> {
