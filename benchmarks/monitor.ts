@@ -103,31 +103,33 @@ async function measureWay(
       timedMs += performance.now() - start;
     }
   };
-  const timeBlock = async (run: () => Promise<void>): Promise<number> => {
+  const timeBlock = async (run: () => Promise<void>): Promise<Block> => {
     for (const until = performance.now() + warmMs; performance.now() < until; ) await run();
     const times: number[] = [];
+    const cpu = process.cpuUsage();
     while (times.length < block) {
       const start = performance.now();
       await run();
       times.push((performance.now() - start) / together);
     }
-    return median(times);
+    const { user, system } = process.cpuUsage(cpu);
+    return { ms: median(times), cpuMs: (user + system) / 1_000 / block / together };
   };
   /** Every block begins with as many changes of who subscribes, whichever way it is then. */
-  const timeWatched = async (): Promise<number> => {
+  const timeWatched = async (): Promise<Block> => {
     memory.observation.start();
-    const ms = await timeBlock(callPlainly);
+    const timed = await timeBlock(callPlainly);
     memory.observation.stop();
-    return ms;
+    return timed;
   };
-  const timeUnwatched = (run: () => Promise<void>): Promise<number> => {
+  const timeUnwatched = (run: () => Promise<void>): Promise<Block> => {
     memory.observation.start();
     memory.observation.stop();
     return timeBlock(run);
   };
-  const on: number[] = [];
-  const off: number[] = [];
-  const clock: number[] = [];
+  const on: Block[] = [];
+  const off: Block[] = [];
+  const clock: Block[] = [];
   const arms = [
     async () => on.push(await timeWatched()),
     async () => off.push(await timeUnwatched(callPlainly)),
@@ -140,22 +142,33 @@ async function measureWay(
     call: name,
     rounds,
     block: block * together,
-    offUs: median(off) * 1_000,
+    offUs: median(off.map(({ ms }) => ms)) * 1_000,
     watched: compare(on, off),
     clockAlone: { ...compare(clock, off), timed: timedMs > 0 },
     operations: Object.keys(memory.monitor.getReport().operations).length,
   };
 }
 
-/** What one way adds to another, round by round: nanoseconds, and the ratio with its 95 % interval. */
-function compare(way: readonly number[], other: readonly number[]) {
-  const ratios = way.map((ms, round) => ms / other[round]!);
+/** Milliseconds of a call: the median on the clock, and the mean of the process's work on all processors. */
+interface Block {
+  readonly ms: number;
+  readonly cpuMs: number;
+}
+
+/** What one way adds to another, round by round: nanoseconds, and the ratios with their 95 % intervals. */
+function compare(way: readonly Block[], other: readonly Block[]) {
+  const ratios = way.map(({ ms }, round) => ms / other[round]!.ms);
+  const cpuRatios = way.map(({ cpuMs }, round) => cpuMs / other[round]!.cpuMs);
   const [low, high] = interval(ratios);
+  const [cpuLow, cpuHigh] = interval(cpuRatios);
   return {
-    addedNs: median(way.map((ms, round) => ms - other[round]!)) * 1e6,
+    addedNs: median(way.map(({ ms }, round) => ms - other[round]!.ms)) * 1e6,
     ratio: median(ratios),
     low,
     high,
+    cpuRatio: median(cpuRatios),
+    cpuLow,
+    cpuHigh,
   };
 }
 

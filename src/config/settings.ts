@@ -24,7 +24,8 @@ function tierSettings(tier: Tier): Setting[] {
 }
 
 const noRedis = "Without effect: a memory is one SQLite file, and nothing connects to Redis.";
-const noGraph = "Without effect: search compares exactly with every vector and has no graph to tune.";
+const noGraph =
+  "Without effect: there is no graph to tune. Few vectors are all compared, many are searched by sketches, whose recall is measured.";
 
 const general: readonly Setting[] = [
   text(
