@@ -123,7 +123,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
   const openEmbedder = () => embedderOf(model ?? openConfiguredModel(config.embedding, builtin.open));
   let preloaded = preload === true ? openEmbedder() : undefined;
   if (preloaded) {
-    // The model's file is read by other threads while this one does the rest; who asks for the model sees why it failed.
+    // Who asks for the model sees why it failed.
     preloaded.catch(() => {});
     void import("../retrieval/retriever.ts").catch(() => {});
   }
