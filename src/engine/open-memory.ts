@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { totalmem } from "node:os";
 import { type Config, type ConfigOverrides, loadConfig } from "../config/config.ts";
 import { type Clock, systemClock } from "../contract/clock.ts";
 import type { EmbeddingModel } from "../contract/embedding-model.ts";
@@ -14,6 +15,7 @@ import type { SearchTuner } from "../tuning/search-tuner.ts";
 import { CachedRecall, checkQueryCache, type QueryCacheOptions } from "./cached-recall.ts";
 import { checkOptions } from "./check-values.ts";
 import { openConfiguredModel } from "./configured-model.ts";
+import { maxIndexBytes } from "./index-memory.ts";
 import { LiveFigures } from "./live-figures.ts";
 import { observe } from "./observe.ts";
 import { Parts } from "./parts.ts";
@@ -173,6 +175,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
         pieces: async () => (await builtin.open()).pieces,
         counter: () => parts.counter(),
         snapshotFolder: `${path}-index`,
+        maxIndexBytes: maxIndexBytes(totalmem(), process.constrainedMemory()),
         snapshotsOnTheSpot: preload === true,
       });
     },
