@@ -258,6 +258,17 @@ async function look(): Promise<void> {
   say({ line: "read" });
 }
 
+/** A pass as the memory itself does it; now and then taken back. */
+async function pass(): Promise<void> {
+  const namespace = pick(namespaces);
+  let run: string | undefined;
+  await write({ kind: "consolidate", namespace }, async () => {
+    ({ run } = await memory.consolidate({ namespace }));
+  });
+  if (run === undefined || random() < 0.5) return;
+  await write({ kind: "undo", namespace }, () => memory.undo(run!, { namespace }));
+}
+
 const deeds: readonly (readonly [share: number, deed: () => Promise<void>])[] = [
   [24, storeOne],
   [5, storeMany],
@@ -267,7 +278,8 @@ const deeds: readonly (readonly [share: number, deed: () => Promise<void>])[] = 
   [6, forget],
   [6, count],
   [4, moveShared],
-  [5, consolidate],
+  [4, consolidate],
+  [2, pass],
   [6, ingest],
   [1, forgetDocument],
   [10, recall],

@@ -97,6 +97,8 @@ export function openOptions(path: string): OpenOptions {
     config: {
       "memory.episodic_capacity": episodic.capacity,
       "memory.short_term_capacity": short_term.capacity,
+      "memory.consolidation_threshold": 0.6,
+      "memory.demotion_threshold": 0.35,
     },
   };
 }
