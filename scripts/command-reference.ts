@@ -26,7 +26,7 @@ Colour is used on a terminal. \`--no-color\`, then \`NO_COLOR\`, then \`FORCE_CO
 
 \`--db FILE\`, else \`STRATA_PATH\`, else \`.strata/memory.db\` in the nearest folder upward that has a \`.strata\` folder
 (\`strata init\` makes one), else \`strata/memory.db\` in your user's data folder. \`strata doctor\` tells which one it is and why.
-Only \`store\`, \`ingest\` and \`import\` make a file; every other command ends with \`DATABASE_NOT_FOUND\` where there is none.
+Only \`store\`, \`ingest\`, \`import\` and \`restore\` make a file; every other command ends with \`DATABASE_NOT_FOUND\` where there is none.
 
 ## Exit codes
 

@@ -232,7 +232,7 @@ suite("a damaged write-ahead log", () => {
   /** Overturns a byte of the page of a frame. */
   function damageFrame(path: string, choose: (frames: readonly { commit: number }[]) => number): void {
     const log = readLogFrames(`${path}-wal`)!;
-    const bytes = Buffer.from(log.bytes);
+    const bytes = readFileSync(`${path}-wal`);
     bytes[log.frames[choose(log.frames)]!.offset + 2_000]! ^= 0xff;
     writeFileSync(`${path}-wal`, bytes);
   }

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 
 /** A page's newer state in the write-ahead log. */
 export interface LogFrame {
@@ -12,7 +12,6 @@ export interface LogFrame {
 }
 
 export interface LogFrames {
-  readonly bytes: Buffer;
   readonly pageSize: number;
   /** Of transactions that were committed. Frames that were never committed are left out. */
   readonly frames: readonly LogFrame[];
@@ -22,6 +21,8 @@ export interface LogFrames {
 
 const headerBytes = 32;
 const frameHeaderBytes = 24;
+/** Frames read at once: a megabyte of usual ones. */
+const framesAtOnce = 256;
 
 /**
  * The committed frames of a write-ahead log, in order (SQLite's file format, section 4). SQLite stops at the first frame
@@ -33,29 +34,47 @@ const frameHeaderBytes = 24;
  * @returns Undefined when there is no log, or one whose header tells nothing.
  */
 export function readLogFrames(path: string): LogFrames | undefined {
-  const bytes = readIfThere(path);
-  if (!bytes || bytes.length < headerBytes) return undefined;
-  const magic = bytes.readUInt32BE(0);
-  const pageSize = bytes.readUInt32BE(8);
-  if ((magic | 1) !== 0x377f0683 || !(pageSize >= 512 && pageSize <= 65_536)) return undefined;
-  const words = readerOf(bytes, (magic & 1) === 1);
-  const salts = bytes.subarray(16, 24);
-  const found: LogFrame[] = [];
-  let stored: Sums = [bytes.readUInt32BE(24), bytes.readUInt32BE(28)];
-  for (let at = headerBytes; at + frameHeaderBytes + pageSize <= bytes.length; ) {
-    const offset = at + frameHeaderBytes;
-    if (!bytes.subarray(at + 8, at + 16).equals(salts)) {
-      // A damaged frame header is passed over when the log goes on behind it.
-      const next = offset + pageSize;
-      if (found.length === 0 || !bytes.subarray(next + 8, next + 16).equals(salts)) break;
-    }
-    const sums = words(offset, pageSize, words(at, 8, stored));
-    stored = [bytes.readUInt32BE(at + 16), bytes.readUInt32BE(at + 20)];
-    const whole = sums[0] === stored[0] && sums[1] === stored[1];
-    found.push({ page: bytes.readUInt32BE(at), commit: bytes.readUInt32BE(at + 4), offset, whole });
-    at = offset + pageSize;
+  const file = openIfThere(path);
+  if (file === undefined) return undefined;
+  try {
+    const header = Buffer.alloc(headerBytes);
+    if (readSync(file, header, 0, headerBytes, 0) < headerBytes) return undefined;
+    const magic = header.readUInt32BE(0);
+    const pageSize = header.readUInt32BE(8);
+    if ((magic | 1) >>> 0 !== 0x377f0683 || !(pageSize >= 512 && pageSize <= 65_536)) return undefined;
+    return { pageSize, ...committed(readFrames(file, header, pageSize, (magic & 1) === 1)) };
+  } finally {
+    closeSync(file);
   }
-  return { bytes, pageSize, ...committed(found) };
+}
+
+/** Frames of the log's present generation: a log is written again from its start, over what is left of former ones. */
+function readFrames(file: number, header: Buffer, pageSize: number, bigEndian: boolean): LogFrame[] {
+  const salts = header.subarray(16, 24);
+  const size = frameHeaderBytes + pageSize;
+  const buffer = Buffer.alloc(size * framesAtOnce);
+  const sumsOf = checksum(buffer, bigEndian);
+  const found: LogFrame[] = [];
+  let stored: Sums = [header.readUInt32BE(24), header.readUInt32BE(28)];
+  let passed = false;
+  for (let start = headerBytes; ; start += buffer.length) {
+    const read = readSync(file, buffer, 0, buffer.length, start);
+    for (let at = 0; at + size <= read; at += size) {
+      const isOurs = buffer.subarray(at + 8, at + 16).equals(salts);
+      // One damaged frame header is passed over; behind it the log goes on, or it ended there.
+      if (!isOurs && (passed || found.length === 0)) return found;
+      passed = !isOurs;
+      const sums = sumsOf(at + frameHeaderBytes, pageSize, sumsOf(at, 8, stored));
+      stored = [buffer.readUInt32BE(at + 16), buffer.readUInt32BE(at + 20)];
+      found.push({
+        page: buffer.readUInt32BE(at),
+        commit: buffer.readUInt32BE(at + 4),
+        offset: start + at + frameHeaderBytes,
+        whole: isOurs && sums[0] === stored[0] && sums[1] === stored[1],
+      });
+    }
+    if (read < buffer.length) return found;
+  }
 }
 
 /** Sentence about a log that hides committed writes; undefined when it hides none. */
@@ -79,8 +98,9 @@ function committed(found: readonly LogFrame[]): Pick<LogFrames, "frames" | "hidd
 
 type Sums = readonly [number, number];
 
-function readerOf(bytes: Buffer, bigEndian: boolean) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** Sums of a run of the buffer, from those of what came before it. */
+function checksum(buffer: Buffer, bigEndian: boolean) {
+  const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
   return (from: number, length: number, [first, second]: Sums): Sums => {
     let [s0, s1] = [first, second];
     for (let at = from; at < from + length; at += 8) {
@@ -91,9 +111,9 @@ function readerOf(bytes: Buffer, bigEndian: boolean) {
   };
 }
 
-function readIfThere(path: string): Buffer | undefined {
+function openIfThere(path: string): number | undefined {
   try {
-    return readFileSync(path);
+    return openSync(path, "r");
   } catch {
     return undefined;
   }
