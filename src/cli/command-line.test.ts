@@ -174,7 +174,8 @@ describe("completion", () => {
   };
 
   test("completes commands by their beginning", async () => {
-    assert.deepEqual(await complete("re"), { directive: ":4", values: ["recall", "research", "reembed"] });
+    const values = ["recall", "research", "reembed", "restore"];
+    assert.deepEqual(await complete("re"), { directive: ":4", values });
     const all = await complete("");
     assert.ok(all.values.includes("ingest") && !all.values.includes("complete"));
   });
