@@ -68,6 +68,8 @@ const rules: readonly (readonly [broken: string, sql: string])[] = [
        select namespace, model, sum(memories) as memories, sum(unknown) as unknown from (
          select m.namespace, coalesce(m.model, 0) as model, 1 as memories, 0 as unknown
          from memory m join entry e on e.id = m.entry
+         where m.model is not null
+           or not exists (select 1 from side_vector s where s.row = m.row and s.data is not null)
          union all
          select m.namespace, s.model, s.data is not null, s.data is null
          from side_vector s join memory m on m.row = s.row join entry e on e.id = m.entry)
