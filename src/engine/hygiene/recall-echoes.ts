@@ -1,6 +1,5 @@
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../../contract/clock.ts";
-import { wordsOf } from "../../contract/near-duplicates.ts";
 import type { Hit } from "../../contract/recall.ts";
 
 /** Recalls of a namespace that are remembered, and for how long: what an agent says of an answer, it says soon. */
@@ -25,7 +24,7 @@ interface RecentRecall {
   waiting: readonly Hit[] | undefined;
   shingles: ReadonlySet<number>;
   /** Numbers and negations of the hits. */
-  telling: ReadonlySet<string>;
+  telling: ReadonlySet<number>;
 }
 
 /** Remembers what was just recalled, so that a text which only repeats it is known when it is stored. */
@@ -75,9 +74,7 @@ export class RecallEchoes {
     for (const recall of recent) this.#settle(recall);
     if (kept.length === 0) this.#recent.delete(namespace);
     else if (kept.length < recent.length) this.#recent.set(namespace, kept);
-    const words = foldedWords(text);
-    const own = shinglesOf(words);
-    const telling = tellingWords(words);
+    const { shingles: own, telling } = scan(text);
     const shares = kept
       .filter((recall) => telling.every((word) => recall.telling.has(word)))
       .map((recall) => own.filter((shingle) => recall.shingles.has(shingle)).length / own.length);
@@ -87,9 +84,9 @@ export class RecallEchoes {
   /** Turns texts into shingles, and lets go of them. */
   #settle(recall: RecentRecall): void {
     if (!recall.waiting) return;
-    const texts = recall.waiting.slice(0, hitsKept).map((hit) => foldedWords(hit.memory.content));
-    recall.shingles = new Set(texts.flatMap(shinglesOf));
-    recall.telling = new Set(texts.flatMap(tellingWords));
+    const scanned = recall.waiting.slice(0, hitsKept).map((hit) => scan(hit.memory.content));
+    recall.shingles = new Set(scanned.flatMap(({ shingles }) => shingles));
+    recall.telling = new Set(scanned.flatMap(({ telling }) => telling));
     this.#waitingCharacters -= charactersOf(recall.waiting);
     recall.waiting = undefined;
   }
@@ -113,29 +110,61 @@ function charactersOf(hits: readonly Hit[]): number {
   return hits.reduce((sum, hit) => sum + hit.memory.content.length, 0);
 }
 
-function foldedWords(text: string): string[] {
-  return wordsOf(text).map((word) => word.toLowerCase());
+/** A text as numbers: its shingles, each once, and those of its words that tell it from another. */
+interface Scanned {
+  readonly shingles: readonly number[];
+  readonly telling: readonly number[];
 }
 
-const negation = /^(?:no|not|never|none|nor|neither|nothing|nobody|without)$/;
+const [fnvOffset, fnvPrime] = [0x811c9dc5, 0x01000193];
 
-function tellingWords(words: readonly string[]): string[] {
-  return words.filter((word) => negation.test(word) || /\p{N}/u.test(word));
+function hashOf(codes: Iterable<number>): number {
+  let hash = fnvOffset;
+  for (const code of codes) hash = Math.imul(hash ^ code, fnvPrime);
+  return hash;
 }
 
-/** Hashes of each so many words that follow each other (FNV-1a, 32 bits); of a shorter text the one it is. */
-function shinglesOf(words: readonly string[]): number[] {
-  const shingles = new Set<number>();
-  const last = Math.max(words.length - shingleWords, 0);
-  for (let at = 0; at <= last && words.length > 0; at++) {
-    let hash = 0x811c9dc5;
-    for (const word of words.slice(at, at + shingleWords)) {
-      for (let index = 0; index < word.length; index++) {
-        hash = Math.imul(hash ^ word.charCodeAt(index), 0x01000193);
-      }
-      hash = Math.imul(hash ^ 0x20, 0x01000193);
+const codesOf = (word: string): number[] => Array.from(word, (character) => character.charCodeAt(0));
+const negations: ReadonlySet<number> = new Set(
+  "no not never none nor neither nothing nobody without cannot"
+    .split(" ")
+    .map((word) => hashOf(codesOf(word))),
+);
+
+/**
+ * Hashes (FNV-1a, 32 bits) of each so many words that follow each other, of a shorter text the one it is, and of its
+ * numbers and negations. Letter by letter, since a text is scanned for every hit of a recall: case and what parts words
+ * do not count.
+ */
+function scan(text: string): Scanned {
+  const words: number[] = [];
+  const telling: number[] = [];
+  for (let at = 0; at < text.length; at++) {
+    let hash = fnvOffset;
+    let [hasDigit, isContracted] = [false, false];
+    const start = at;
+    for (; at < text.length; at++) {
+      const code = foldedCode(text.charCodeAt(at));
+      if (code === 0) break;
+      if (code >= 0x30 && code <= 0x39) hasDigit = true;
+      if (code === 0x27) isContracted = text.charCodeAt(at - 1) === 0x6e && text.charCodeAt(at + 1) === 0x74;
+      hash = Math.imul(hash ^ code, fnvPrime);
     }
-    shingles.add(hash >>> 0);
+    if (at === start) continue;
+    words.push(hash);
+    if (hasDigit || isContracted || negations.has(hash)) telling.push(hash);
   }
-  return [...shingles];
+  const shingles = new Set<number>();
+  for (let at = 0; at === 0 || at + shingleWords <= words.length; at++) {
+    if (words.length > 0) shingles.add(hashOf(words.slice(at, at + shingleWords)));
+  }
+  return { shingles: [...shingles], telling };
+}
+
+/** Small letters, digits, apostrophes and whatever is not ASCII; 0 for what parts words. */
+function foldedCode(code: number): number {
+  if ((code >= 0x61 && code <= 0x7a) || (code >= 0x30 && code <= 0x39) || code === 0x27) return code;
+  if (code >= 0x41 && code <= 0x5a) return code | 0x20;
+  if (code === 0x2019) return 0x27;
+  return code > 0xbf && (code < 0x2000 || code > 0x206f) ? code : 0;
 }
