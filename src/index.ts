@@ -62,6 +62,8 @@ export type {
   JournalEntry,
   JournalKind,
   JournalPage,
+  OrphanCounts,
+  OrphanKind,
   StoreStats,
   TierStats,
   UpdateResult,
@@ -126,6 +128,12 @@ export type { ConsolidateOptions, MemoryLife, MemoryRelevance } from "./engine/c
 export { verifyExport } from "./engine/export-format.ts";
 export type { ExportOptions } from "./engine/export-memories.ts";
 export type { FilterOptions } from "./engine/filter-options.ts";
+export type {
+  AuditCheck,
+  AuditFinding,
+  AuditOptions,
+  AuditReport,
+} from "./engine/hygiene/audit.ts";
 export type { SecretFinding } from "./engine/hygiene/find-secrets.ts";
 export type {
   HygieneFindings,

@@ -119,6 +119,12 @@ export const commandTable: readonly CommandRow[] = [
     summary: "tell a memory's life and what comes next",
     load: () => import("./commands/why.ts"),
   },
+  {
+    name: "audit",
+    group: tend,
+    summary: "find duplicates, junk, secrets and what nothing owns",
+    load: () => import("./commands/audit.ts"),
+  },
   { name: "stats", group: tend, summary: "show figures by tier", load: () => import("./commands/stats.ts") },
   {
     name: "journal",

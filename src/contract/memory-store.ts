@@ -234,6 +234,12 @@ export interface MemoryStore {
    */
   undo(scope: Scope, run: string, call?: StoreCall): Promise<UndoResult>;
 
+  /**
+   * Counts what nothing owns any more, in all namespaces, and unless it is a dry run removes it. There is none, unless the
+   * file was damaged or changed by other programs.
+   */
+  orphans(options: { readonly dryRun: boolean }, call?: StoreCall): Promise<OrphanCounts>;
+
   /** A small value kept under a name for whoever tends the namespace; no write for the feed, gone when it is cleared. */
   readState(scope: Scope, name: string): Promise<string | undefined>;
 
@@ -495,6 +501,17 @@ export interface CleanupResult {
   readonly stagedChunks: number;
   readonly journalRows: number;
 }
+
+/** What a store can hold without anything that owns it. */
+export type OrphanKind =
+  | "memoriesWithoutEntry"
+  | "entriesWithoutMemory"
+  | "documentsWithoutEntry"
+  | "vectorsWithoutMemory"
+  | "wordsWithoutMemory"
+  | "tagsWithoutEntry";
+
+export type OrphanCounts = Readonly<Record<OrphanKind, number>>;
 
 export type JournalKind = "promote" | "demote" | "merge" | "evict" | "expire" | "forget" | "undo" | "restore";
 

@@ -46,6 +46,13 @@ export function areNearDuplicates(
   return sharedShare(one, other) >= thresholds.sharedWords && saySame(one, other);
 }
 
+/** Equal for all memories that can be near-duplicates of each other, and rarely for others. */
+export function nearDuplicateKey(memory: Omit<ComparedMemory, "vector">): string {
+  const words = wordsOf(memory.content);
+  const said = words.filter((_, at) => !isMissable(words, at)).join(" ");
+  return JSON.stringify([memory.thread, memory.speaker, memory.at, said]);
+}
+
 /** Length of the shorter text over that of the longer, 0..1. */
 export function lengthRatio(a: string, b: string): number {
   return Math.min(a.length, b.length) / Math.max(a.length, b.length, 1);

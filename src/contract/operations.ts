@@ -22,6 +22,7 @@ export const operationNames = [
   "stats",
   "journal",
   "cleanup",
+  "audit",
   "consolidate",
   "undo",
   "snapshot",

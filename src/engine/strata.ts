@@ -37,6 +37,7 @@ import {
 import type { ConsolidateOptions, MemoryLife } from "./consolidate-options.ts";
 import { type ExportOptions, exportMemories } from "./export-memories.ts";
 import { checkFilter, type FilterOptions, filterNames } from "./filter-options.ts";
+import type { AuditOptions, AuditReport } from "./hygiene/audit.ts";
 import { findSimilar } from "./hygiene/find-similar.ts";
 import { RecallEchoes } from "./hygiene/recall-echoes.ts";
 import {
@@ -463,6 +464,20 @@ export class Strata {
       const { memoryLife } = await import("./memory-life.ts");
       const rules = { ...this.#tending, now: this.#parts.clock.now() };
       return memoryLife(this.#parts.store, this.#scope(namespace), checkName(id, "id"), rules);
+    });
+  }
+
+  /**
+   * Looks through the memories of a namespace for what one may not want to keep: duplicates, junk, secrets, echoes, and
+   * in the whole store what nothing owns. With `fix` it merges exact duplicates and forgets junk, both journaled so that they
+   * can be undone, and removes what nothing owns; with `dryRun` too it only tells what it would.
+   */
+  audit(options?: AuditOptions): Promise<AuditReport> {
+    return this.#run("audit", async () => {
+      const { auditMemories, checkAudit } = await import("./hygiene/audit.ts");
+      const checked = checkAudit(options);
+      await this.#parts.uses.flush();
+      return auditMemories(this.#parts, this.#scope(options?.namespace), checked);
     });
   }
 

@@ -26,6 +26,7 @@ import type {
   NewChunk,
   NewDocument,
   NewEntry,
+  OrphanCounts,
   PublishResult,
   RowFacts,
   RowVector,
@@ -523,6 +524,18 @@ class InMemoryStore implements MemoryStore {
       repeated: spaces.reduce((sum, space) => sum + space.repeated, 0),
       journalRows: spaces.reduce((sum, space) => sum + space.journal.length, 0),
       bytesOnDisk: 0,
+    };
+  }
+
+  /** One object holds all that belongs to a memory: there are none. */
+  async orphans(): Promise<OrphanCounts> {
+    return {
+      memoriesWithoutEntry: 0,
+      entriesWithoutMemory: 0,
+      documentsWithoutEntry: 0,
+      vectorsWithoutMemory: 0,
+      wordsWithoutMemory: 0,
+      tagsWithoutEntry: 0,
     };
   }
 

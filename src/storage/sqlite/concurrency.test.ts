@@ -136,3 +136,16 @@ test("of two that race for a lease one has it", async () => {
   ]);
   assert.deepEqual(won.toSorted(), [false, true]);
 });
+
+test("two stores that add the same texts at once leave each once", async () => {
+  const patient = await openSqliteStore(path, { analyzer: plainAnalyzer });
+  const addAll = async (store: MemoryStore, prefix: string) => {
+    for (let at = 0; at < 40; at++) {
+      await store.add(scope, [sampleEntry(`${prefix}${at}`, { content: `text ${at}`, foldRepeat: true })]);
+    }
+  };
+  await Promise.all([addAll(one, "one-"), addAll(patient, "two-")]);
+  const { memories, repeated } = await one.stats(scope);
+  assert.deepEqual([memories, repeated], [40, 40]);
+  await patient.close();
+});

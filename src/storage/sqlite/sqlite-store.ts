@@ -28,6 +28,7 @@ import type {
   NewChunk,
   NewDocument,
   NewEntry,
+  OrphanCounts,
   PublishResult,
   RowFacts,
   RowVector,
@@ -79,6 +80,7 @@ import {
   saveSnapshot,
 } from "./named-snapshots.ts";
 import { openDatabase } from "./open-database.ts";
+import { findOrphans } from "./orphans.ts";
 import { readFacts } from "./row-facts.ts";
 import {
   addVectors,
@@ -495,6 +497,11 @@ class SqliteStore implements MemoryStore {
       const namespace = scope && (namespaceCode(this.#db, scope.namespace) ?? 0);
       return readStats(this.#context, namespace, this.#path);
     });
+  }
+
+  async orphans(options: { readonly dryRun: boolean }, call?: StoreCall): Promise<OrphanCounts> {
+    this.#open();
+    return findOrphans(this.#context, options, call);
   }
 
   async namespaces(): Promise<string[]> {
