@@ -16,7 +16,7 @@ const shingleWords = 3;
  * Share of a text's shingles, from which on it only repeats: chosen by `npm run eval -- recall-loops`, which prints what
  * each choice finds and what it takes wrongly for an echo.
  */
-const echoShare = 0.7;
+const echoShare = 0.8;
 
 /** A recall as it is remembered: its hits until somebody stores something, their shingles afterwards. */
 interface RecentRecall {

@@ -162,7 +162,7 @@ suite("write hygiene", () => {
 
     test("a text that repeats what was just recalled is flagged, or refused", async () => {
       await memory.recall("what does Ada drink?");
-      const echo = `I remember: ${facts.join(". ")}.`;
+      const echo = `${facts.join(". ")}.`;
       assert.deepEqual((await memory.store(echo)).flags, ["recall-loop"]);
       await assert.rejects(memory.store(`${echo}!`, { onRecallLoop: "refuse" }), withCode("RECALL_LOOP"));
       assert.deepEqual((await memory.store(echo, { onRecallLoop: "off", id: "x" })).flags, []);
