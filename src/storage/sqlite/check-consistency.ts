@@ -84,7 +84,8 @@ const rules: readonly (readonly [broken: string, sql: string])[] = [
     `with found as materialized (
        select x.revision, x.model, sum(x.chunks) as chunks, sum(x.unknown) as unknown from (
          select m.entry as revision, coalesce(m.model, 0) as model, 1 as chunks, 0 as unknown
-         from memory m where m.chunk is not null
+         from memory m where m.chunk is not null and (m.model is not null
+           or not exists (select 1 from side_vector s where s.row = m.row and s.data is not null))
          union all
          select m.entry, s.model, s.data is not null, s.data is null
          from side_vector s join memory m on m.row = s.row where m.chunk is not null) x
