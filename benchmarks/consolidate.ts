@@ -122,7 +122,7 @@ class Floor implements Disposable {
       this.#database.exec("BEGIN IMMEDIATE");
       for (let row = start; row < Math.min(rows, start + 128); row++) {
         update.run(this.#next % 5, row + 1);
-        insert.run(started, reason);
+        insert.run(row, reason);
       }
       this.#database.exec("COMMIT");
     }

@@ -7,6 +7,9 @@ import type { Scope } from "../contract/scope.ts";
 import type { ConsolidatorSettings } from "./consolidator-options.ts";
 import { compareWorth, isMergeable, type MergeProposal, mergeOf, planExactMerges } from "./merge-plan.ts";
 
+/** Memories with the content of one page of changes that are looked at. */
+const sameAtMost = 1_024;
+
 /** A merge with both memories as they were read. */
 export interface FoundMerge {
   readonly action: MergeAction;
@@ -89,7 +92,10 @@ export class DuplicateSearch {
   }
 
   async #exact(changed: readonly Memory[]): Promise<FoundMerge[]> {
-    const found = new Map(changed.map((memory) => [memory.id, memory]));
+    if (changed.length === 0) return [];
+    const hashes = [...new Set(changed.map(({ contentHash }) => contentHash))];
+    const same = await this.#store.sameContent(this.#scope, hashes, sameAtMost);
+    const found = new Map(same.map((memory) => [memory.id, memory]));
     return planExactMerges([...found.values()], this.#settled).map((action) => ({
       action,
       keep: found.get(action.keep.id)!,

@@ -210,6 +210,9 @@ export interface MemoryStore {
   /** @throws NOT_FOUND */
   deleteSnapshot(scope: Scope, name: string, call?: StoreCall): Promise<void>;
 
+  /** Visible memories of their own (no chunks) whose content has one of these hashes, found by an index; at most `limit`. */
+  sameContent(scope: Scope, hashes: readonly string[], limit: number): Promise<Memory[]>;
+
   /**
    * Entries of a tier by their relevance, found by ranges of the stored keys: costs what it returns, not what the tier
    * holds.

@@ -206,6 +206,17 @@ for (const driver of Object.keys(drivers) as (keyof typeof drivers)[]) {
       assert.deepEqual(withoutVersions(await contents(store)), withoutVersions(before));
     });
 
+    test("finds the same text however long ago it was stored", async () => {
+      const { consolidator, add, tierOf } = await setup(driver);
+      await add("old", { content: "Ada prefers tea" });
+      for (let at = 0; at < 200; at++) await add(`m${at}`);
+      assert.equal((await consolidator.runConsolidation()).counts.merge, 0);
+      await add("new", { content: "Ada prefers tea", tier: "semantic" });
+      assert.equal((await consolidator.runConsolidation()).counts.merge, 1);
+      assert.equal(await tierOf("old"), undefined);
+      assert.equal(await tierOf("new"), "semantic");
+    });
+
     test("proposes near-duplicates, and merges them only when it is told to", async () => {
       const neighbours = async () => ["one", "two", "other"];
       const { consolidator, add, store, clock } = await setup(driver, { neighbours });

@@ -36,6 +36,24 @@ export function candidateContract(bench: () => ContractBench): void {
       assert.deepEqual(names(await found({ side: "below" })), []);
     });
 
+    test("memories of the same content are found by its hash, chunks and what is gone left out", async () => {
+      const { clock, store } = bench();
+      await add(bench(), "a", { content: "same", tier: "working" });
+      await add(bench(), "b", { content: "same", thread: "t" });
+      await add(bench(), "c", { content: "else" });
+      await add(bench(), "d", { content: "third" });
+      await publish(bench(), "doc", ["same"]);
+      const [{ contentHash: same } = { contentHash: "" }, third] = await store.get(scope, ["a", "d"]);
+      const ids = async (hashes: readonly string[], limit = 10) =>
+        (await store.sameContent(scope, hashes, limit)).map(({ id }) => id).sort();
+      assert.deepEqual(await ids([same]), ["a", "b"]);
+      assert.deepEqual(await ids([same, third!.contentHash]), ["a", "b", "d"]);
+      assert.equal((await ids([same], 1)).length, 1);
+      assert.deepEqual(await store.sameContent(other, [same], 10), []);
+      clock.advance(901_000);
+      assert.deepEqual(await ids([same]), ["b"]);
+    });
+
     test("a candidate tells what a plan needs of it", async () => {
       const { clock, store } = bench();
       const createdAt = clock.now() - dayMs;

@@ -183,6 +183,15 @@ class InMemoryStore implements MemoryStore {
     return ids.map((id) => this.#show(space, space.ids.get(id)));
   }
 
+  async sameContent(scope: Scope, hashes: readonly string[], limit: number): Promise<Memory[]> {
+    const wanted = new Set(hashes);
+    return this.#matching(this.#begin(scope), {})
+      .filter((record) => record.document === undefined && wanted.has(record.contentHash))
+      .toSorted((one, other) => one.row - other.row)
+      .slice(0, limit)
+      .map((record) => toMemory(scope.namespace, record));
+  }
+
   async update(
     scope: Scope,
     id: string,

@@ -162,6 +162,23 @@ export function readByRows(
   return db.all<MemoryRow>(selectByRows, JSON.stringify(rows), namespace, now);
 }
 
+// The index holds the first half of a hash.
+const selectByHashes = `select ${memoryColumns} from json_each(?) j
+     cross join memory m indexed by memory_content on m.namespace = ? and m.chunk is null
+       and substr(m.content_hash, 1, 16) = substr(j.value, 1, 16) and m.content_hash = j.value ${joinEntry}
+     where e.expires_at > ? limit ?`;
+
+/** Visible memories of their own whose content has one of the hashes. */
+export function readByHashes(
+  db: Connection,
+  namespace: number,
+  hashes: readonly string[],
+  limit: number,
+  now: number,
+): MemoryRow[] {
+  return db.all<MemoryRow>(selectByHashes, JSON.stringify(hashes), namespace, now, limit);
+}
+
 const selectByIds = `select ${memoryColumns} from json_each(?) j
      cross join memory m indexed by memory_id on m.namespace = ? and m.id = j.value ${joinEntry}
      where e.expires_at > ?`;

@@ -70,7 +70,7 @@ import {
   matchingPages,
   metadataFunction,
 } from "./matching.ts";
-import { namespaceCode, readByIds, readByRows, toMemory, vectorOf } from "./memory-rows.ts";
+import { namespaceCode, readByHashes, readByIds, readByRows, toMemory, vectorOf } from "./memory-rows.ts";
 import {
   clearSnapshots,
   deleteSnapshot,
@@ -215,6 +215,16 @@ class SqliteStore implements MemoryStore {
     const evicted = await this.#makeReady(scope, call);
     const result = await this.#write(scope, (step) => addMemories(step, entries), call);
     return evicted.length === 0 ? result : { ...result, evicted: [...evicted, ...result.evicted] };
+  }
+
+  async sameContent(scope: Scope, hashes: readonly string[], limit: number): Promise<Memory[]> {
+    return this.#db.read(() => {
+      const namespace = namespaceCode(this.#db, scope.namespace);
+      if (namespace === undefined) return [];
+      return readByHashes(this.#db, namespace, hashes, limit, this.#context.now()).map((row) =>
+        toMemory(scope.namespace, row),
+      );
+    });
   }
 
   async get(scope: Scope, ids: readonly string[]): Promise<(Memory | undefined)[]> {
