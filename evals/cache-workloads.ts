@@ -14,12 +14,12 @@ export interface CacheWorkload {
   readonly searchMs: number;
 }
 
-const steps = 60_000;
+const usualSteps = 60_000;
 const totalBytes = 4 * 2 ** 20;
 const model = { embedMs: 4, searchMs: 1 };
 
 /** Workloads that stay as they are, and workloads that change; the same for the same seed. */
-export function simulatedWorkloads(seed: number): CacheWorkload[] {
+export function simulatedWorkloads(seed: number, steps: number = usualSteps): CacheWorkload[] {
   const random = seededRandom(seed);
   const zipfQuestions = zipf(5_000, 0.9, random);
   const zipfTexts = zipf(5_000, 0.9, random);

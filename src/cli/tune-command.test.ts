@@ -57,7 +57,7 @@ suite("strata tune", () => {
       moves.map(({ verdict }: { verdict: string }) => verdict),
       ["tried", "kept"],
     );
-    assert.ok(ratio < 0.5, String(ratio));
+    assert.ok(ratio < 0.8, String(ratio));
     assert.match((await run()).stdout, /^misses cost [\d,]+ ms as configured, [\d,]+ ms tuned/m);
     assert.equal((await strata("tune")).stdout, "");
   });

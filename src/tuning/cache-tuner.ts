@@ -57,8 +57,11 @@ const better = 1.9;
 const worthwhile = 0.01;
 /** More than the configured division would cost, by which what was tuned is taken back. */
 const bearable = 1.02;
-/** The same of a move on trial, which then is taken back before its time. */
+/** The same of a move on trial, which then is taken back before its time, and of so many windows in a row. */
 const hopeless = 1.05;
+const inARow = 3;
+/** Share of what all misses would have cost as configured that trying may cost beside it. */
+const affordable = 0.01;
 /** Windows for which nothing is tried after a move was taken back, doubled each time in a row. */
 const firstRest = 16;
 const longestRest = 256;
@@ -85,6 +88,9 @@ export class CacheTuner {
   #judging: Priced[] = [];
   readonly #queryPrice = new MissPrice();
   readonly #embeddingPrice = new MissPrice();
+  /** What all misses would have cost as configured, and how much more they did cost. */
+  #cost = 0;
+  #loss = 0;
   #restUntil = 0;
   #rest = firstRest;
 
@@ -114,9 +120,13 @@ export class CacheTuner {
     );
     this.#history.push(priced);
     if (this.#history.length > remembered) this.#history.shift();
+    const asConfigured = priced.cost(this.#configured);
+    this.#cost += asConfigured;
+    this.#loss += priced.cost(this.#parts) - asConfigured;
     if (this.#before === undefined) return this.#return() ?? this.#try();
     this.#judging.push(priced);
-    const fails = costOf(this.#judging, this.#parts) > hopeless * costOf(this.#judging, this.#before);
+    const loses = costOf(this.#judging, this.#parts) > hopeless * costOf(this.#judging, this.#before);
+    const fails = loses && this.#loss > affordable * this.#cost;
     return this.#judging.length < judged && !fails ? undefined : this.#judge(this.#before);
   }
 
@@ -124,7 +134,11 @@ export class CacheTuner {
   #return(): CacheMove | undefined {
     if (this.#parts === this.#configured) return undefined;
     const { cost, saving, t } = compare(this.#history.slice(-judged), this.#parts, this.#configured);
-    if (!(t > better && cost > bearable * (cost - saving))) return undefined;
+    const loses = this.#history
+      .slice(-inARow)
+      .every((each) => each.cost(this.#parts) > hopeless * each.cost(this.#configured));
+    const surely = t > better && cost > bearable * (cost - saving);
+    if (!surely && !loses) return undefined;
     this.#wait();
     const before = this.#parts;
     this.#parts = this.#configured;
@@ -132,7 +146,9 @@ export class CacheTuner {
   }
 
   #try(): CacheMove | undefined {
-    if (this.#history.length < judged || this.#windows < this.#restUntil) return undefined;
+    if (this.#history.length < recent || this.#windows < this.#restUntil) return undefined;
+    // What was lost by trying must be won back, or become small beside all that was asked, before more is risked.
+    if (this.#loss > (affordable / 2) * this.#cost) return undefined;
     const target = this.#best();
     if (target === this.#parts) return undefined;
     const { cost, saving } = compare(this.#history, this.#parts, target);
