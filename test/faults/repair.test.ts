@@ -199,6 +199,22 @@ suite("repair", () => {
     assert.equal(after.problems.filter(({ code }) => code === "DATABASE_CORRUPT").length, 0);
   });
 
+  test("counts a memory whose own vector is gone by the one beside it", async () => {
+    const path = join(folder, "beside.db");
+    copyFileSync(original, path);
+    const database = new DatabaseSync(path);
+    database.exec(`
+      pragma secure_delete = on;
+      insert into model values (9, 'other');
+      insert into side_vector (namespace, row, model, data)
+        select m.namespace, v.row, 9, v.data from vector v join memory m on m.row = v.row;
+      delete from vector`);
+    database.close();
+    const report = await repairMemory({ path, configFile: false });
+    assert.equal(report.memories, stored.size);
+    assert.equal(report.withoutVector, stored.size);
+  });
+
   test("of what is no memory is refused by name", async () => {
     const path = join(folder, "none.db");
     writeFileSync(path, "no database at all ".repeat(2_000));

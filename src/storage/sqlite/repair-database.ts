@@ -274,14 +274,18 @@ function derive(db: Connection): void {
     insert into chunk_range select entry, row, row from memory where chunk is not null;
     insert into revision_model (revision, model, chunks, unknown)
       select entry, model, sum(vectors), sum(unknown) from (
-        select entry, coalesce(model, 0) as model, 1 as vectors, 0 as unknown from memory where chunk is not null
+        select m.entry, coalesce(m.model, 0) as model, 1 as vectors, 0 as unknown from memory m
+        where m.chunk is not null and (m.model is not null
+          or not exists (select 1 from side_vector s where s.row = m.row and s.data is not null))
         union all
         select m.entry, s.model, s.data is not null, s.data is null from side_vector s join memory m on m.row = s.row
         where m.chunk is not null)
       group by entry, model;
     insert into model_count (namespace, model, memories, unknown)
       select namespace, model, sum(vectors), sum(unknown) from (
-        select namespace, coalesce(model, 0) as model, 1 as vectors, 0 as unknown from memory
+        select m.namespace, coalesce(m.model, 0) as model, 1 as vectors, 0 as unknown from memory m
+        where (m.model is not null
+          or not exists (select 1 from side_vector s where s.row = m.row and s.data is not null))
         union all
         select m.namespace, s.model, s.data is not null, s.data is null from side_vector s join memory m on m.row = s.row)
       group by namespace, model;
