@@ -204,11 +204,10 @@ suite("repair", () => {
     copyFileSync(original, path);
     const database = new DatabaseSync(path);
     database.exec(`
-      pragma secure_delete = on;
       insert into model values (9, 'other');
       insert into side_vector (namespace, row, model, data)
         select m.namespace, v.row, 9, v.data from vector v join memory m on m.row = v.row;
-      delete from vector`);
+      update vector set data = zeroblob(64)`);
     database.close();
     const report = await repairMemory({ path, configFile: false });
     assert.equal(report.memories, stored.size);
