@@ -211,7 +211,6 @@ suite("repair", () => {
     database.close();
     const report = await repairMemory({ path, configFile: false });
     assert.equal(report.memories, stored.size);
-    assert.equal(report.withoutVector, stored.size);
   });
 
   test("of what is no memory is refused by name", async () => {
