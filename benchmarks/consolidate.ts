@@ -19,7 +19,7 @@ const repeats = 5;
 
 /**
  * One pass over entries in long_term, of which a share is promoted to semantic, beside bare SQLite that updates as many
- * rows and inserts as many; a pass with nothing to do in a large namespace; recall and store while a pass runs.
+ * rows and inserts as many; a pass with nothing to do in a large namespace; recall and store while a pass runs. `--large 0` and `--beside 0` leave the latter two out.
  */
 export async function run(args: string[]): Promise<unknown> {
   const { values } = parseArgs({
@@ -31,9 +31,12 @@ export async function run(args: string[]): Promise<unknown> {
   });
   const promotions: object[] = [];
   for (const each of cases) promotions.push(await inTemporaryFolder((folder) => promote(folder, each)));
-  const idle = await inTemporaryFolder((folder) => nothingToDo(folder, Number(values.large)));
-  const beside = await inTemporaryFolder((folder) => latencyBeside(folder, Number(values.beside)));
-  return { promotions, nothingToDo: idle, beside };
+  const [large, beside] = [Number(values.large), Number(values.beside)];
+  return {
+    promotions,
+    ...(large > 0 && { nothingToDo: await inTemporaryFolder((folder) => nothingToDo(folder, large)) }),
+    ...(beside > 0 && { beside: await inTemporaryFolder((folder) => latencyBeside(folder, beside)) }),
+  };
 }
 
 function open(folder: string, name = "memory.db"): Promise<Strata> {
