@@ -19,7 +19,8 @@ const repeats = 5;
 
 /**
  * One pass over entries in long_term, of which a share is promoted to semantic, beside bare SQLite that updates as many
- * rows and inserts as many; a pass with nothing to do in a large namespace; recall and store while a pass runs. `--large 0` and `--beside 0` leave the latter two out.
+ * rows and inserts as many; a pass with nothing to do in a large namespace; recall and store while a pass runs. As in a pass in the background, near-duplicates are
+ * not looked for. `--large 0` and `--beside 0` leave the latter two out.
  */
 export async function run(args: string[]): Promise<unknown> {
   const { values } = parseArgs({
@@ -77,7 +78,7 @@ async function promote(folder: string, { entries, share, referenceMs, targetMs }
   const floors: number[] = [];
   for (let repeat = 0; repeat < repeats; repeat++) {
     const started = performance.now();
-    const report = await consolidator.runConsolidation();
+    const report = await consolidator.runConsolidation({ similar: false });
     times.push(performance.now() - started);
     if (report.counts.promote !== chosen.length)
       throw new Error(`Expected ${chosen.length} promotions; got ${report.counts.promote}.`);
@@ -145,7 +146,7 @@ async function nothingToDo(folder: string, entries: number): Promise<object> {
   const times: number[] = [];
   for (let repeat = 0; repeat < 50; repeat++) {
     const started = performance.now();
-    const report = await consolidator.runConsolidation();
+    const report = await consolidator.runConsolidation({ similar: false });
     times.push(performance.now() - started);
     if (report.actions.length > 0) throw new Error("Expected nothing to do.");
   }
@@ -171,7 +172,7 @@ async function latencyBeside(folder: string, entries: number): Promise<object> {
   for (let round = 0; round < 4; round++) {
     let report: ConsolidationReport | undefined;
     const started = performance.now();
-    const pass = consolidator.runConsolidation({ maxExamined: 0 }).then((done) => {
+    const pass = consolidator.runConsolidation({ maxExamined: 0, similar: false }).then((done) => {
       report = done;
       passMs += performance.now() - started;
       passes += 1;

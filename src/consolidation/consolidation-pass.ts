@@ -23,7 +23,7 @@ import { PlannedTiers } from "./planned-tiers.ts";
 export const sliceSize = 128;
 
 /** Changed memories whose neighbours one pass looks for. */
-const similarAtMost = 2_000;
+const similarAtMost = 512;
 
 /** How one pass is called. */
 export interface PassCall {
@@ -113,12 +113,16 @@ export class ConsolidationPass {
   async #merge(before: PassState | undefined): Promise<Pick<PassState, "cursor" | "similarCursor">> {
     const { scope, signal, similar, maxExamined } = this.#call;
     const search = new DuplicateSearch(this.#store, scope, this.#settings, this.#settled, signal);
-    const cursor = await this.#mergeFound(before?.cursor, maxExamined, (...page) => search.same(...page));
+    const cursor = await this.#mergeFound(before?.cursor, maxExamined, false, (...page) =>
+      search.same(...page),
+    );
     let similarCursor = before?.similarCursor;
     if (similar && this.#settings.neighbours) {
       const bound = Math.min(maxExamined, similarAtMost);
       try {
-        similarCursor = await this.#mergeFound(similarCursor, bound, (...page) => search.similar(...page));
+        similarCursor = await this.#mergeFound(similarCursor, bound, true, (...page) =>
+          search.similar(...page),
+        );
       } catch (error) {
         signal?.throwIfAborted();
         // What finds neighbours is a model's index, and may be down: the rest of the pass does without.
@@ -131,6 +135,7 @@ export class ConsolidationPass {
   async #mergeFound(
     from: string | undefined,
     examinedAtMost: number,
+    proposes: boolean,
     find: (cursor: string | undefined, limit: number) => Promise<DuplicatePage>,
   ): Promise<string | undefined> {
     let cursor = from;
@@ -148,7 +153,8 @@ export class ConsolidationPass {
       if (!page.more) return cursor;
       if (this.#actions.length >= this.#call.maxActions) break;
     }
-    if (examinedAtMost > 0) this.#more = true;
+    // Near-duplicates are proposed some at a time, and no pass has to hurry for them.
+    if (examinedAtMost > 0 && !proposes) this.#more = true;
     return cursor;
   }
 
