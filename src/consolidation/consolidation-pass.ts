@@ -20,7 +20,7 @@ import { planMoves } from "./plan-moves.ts";
 import { PlannedTiers } from "./planned-tiers.ts";
 
 /** Entries read, and actions performed in one transaction: so short that readers and writers hardly notice. */
-export const sliceSize = 128;
+export const sliceSize = 64;
 
 /** Changed memories whose neighbours one pass looks for. */
 const similarAtMost = 512;

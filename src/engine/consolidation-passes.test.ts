@@ -301,7 +301,7 @@ for (const driver of Object.keys(drivers) as (keyof typeof drivers)[]) {
       };
       await assert.rejects(consolidator.runConsolidation({ signal: stop.signal }), /enough/);
       const { entries } = await store.journal(scope, { limit: 1_000 });
-      assert.equal(entries.length, 128);
+      assert.equal(entries.length, 64);
       await consolidator.undo(entries[0]!.run);
       assert.deepEqual(await contents(store), before);
       store.apply = apply;
