@@ -201,7 +201,15 @@ export { type CacheFigures, type PrometheusSources, renderPrometheus } from "./m
 export { type OperationListener, onOperations, watchOperations } from "./monitoring/watch-operations.ts";
 export { createHttpReranker, type HttpRerankerOptions } from "./retrieval/http-reranker.ts";
 export type { MeasuredRecall } from "./retrieval/measure-recall.ts";
-export type { LostMemory, RepairReport, TornDocument } from "./storage/sqlite/repair-database.ts";
+export type {
+  JournalLoss,
+  LostDocument,
+  LostMemory,
+  LostVectors,
+  RepairReport,
+  TornDocument,
+  TornSnapshot,
+} from "./storage/sqlite/repair-report.ts";
 export type { Restored } from "./storage/sqlite/restore-database.ts";
 export type { DatabaseReport } from "./storage/sqlite/verify-database.ts";
 export type { CacheTunerState } from "./tuning/cache-tuner.ts";

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { openMemory } from "../engine/open-memory.ts";
+import { formatRepair } from "./commands/doctor.ts";
 import { type Recording, recordRun } from "./recorded-run.ts";
 
 let folder: string;
@@ -61,6 +62,9 @@ suite("backup, restore and repair on the command line", () => {
     const told = await strata("doctor", "--repair");
     assert.equal(told.exitCode, 0);
     assert.match(told.stdout, new RegExp(`lost\\s+default\\s+${memory.id}`));
+    assert.match(told.stdout, /0 snapshots, 0 rows of the journal\n/);
+    assert.match(told.stdout, /tending\s+consolidation begins anew/);
+    assert.match(told.stderr, /Not everything could be read/);
     assert.match(told.stderr, /doctor --repair --replace/);
     assert.deepEqual(readFileSync(db), bytes);
     const { kept, lost } = await json("doctor", "--repair", "--replace");
@@ -93,4 +97,54 @@ suite("backup, restore and repair on the command line", () => {
       [],
     );
   });
+});
+
+test("what a repair could not bring back is told, a line each", () => {
+  const named = { namespace: "n", uri: "d.md" };
+  const text = formatRepair({
+    path: "memory.db.repaired",
+    memories: 1,
+    documents: 1,
+    namespaces: 1,
+    snapshots: 2,
+    lost: [{ namespace: "n", id: "a" }, { namespace: "n" }],
+    lostDocuments: [named],
+    torn: [{ ...named, id: "d", chunks: [1, 3] }],
+    rebuilt: [named],
+    doubtful: [{ namespace: "n", id: "b" }],
+    relived: [{ namespace: "n", id: "c" }],
+    withoutVector: 2,
+    lostVectors: [{ model: "m", vectors: 3 }, { vectors: 4 }],
+    journal: { rows: 5, lost: 6, withoutUndo: 7 },
+    tornSnapshots: [
+      { namespace: "n", name: "s", memories: 8, lost: 9 },
+      { namespace: "n", name: "t", memories: 0 },
+    ],
+    keptWithoutVector: 10,
+    lostTuning: 11,
+    renamed: ["recovered-1"],
+    restarted: ["n"],
+    logPages: 0,
+  });
+  assert.deepEqual(text.split("\n").slice(1), [
+    "salvaged   1 memory, 1 document, 1 namespace, 2 snapshots, 5 rows of the journal",
+    'vectors    3 of m missing: "strata reembed" makes them',
+    'vectors    4 of a model whose name is lost missing: "strata reembed" makes them',
+    "vectors    2 memories are left without any: found by words until then",
+    "renamed    recovered-1: its name is lost",
+    "lost       n  a",
+    "lost       n  id unknown",
+    "lost       n  d.md, all of it",
+    "torn       n  d.md, chunks 1, 3",
+    "rebuilt    n  d.md: title, tags and times may be lost",
+    "reset      n  c: in semantic, importance .5",
+    "doubtful   n  b: the index knows another id",
+    "snapshot   n  s: 8 came back, 9 did not",
+    "snapshot   n  t: 0 came back, how many did not is unknown",
+    "journal    6 rows lost",
+    "journal    7 rows that undo can no longer take back",
+    "vectors    10 damaged in the journal or a snapshot",
+    "tuning     11 decisions lost",
+    "tending    consolidation begins anew in every namespace",
+  ]);
 });

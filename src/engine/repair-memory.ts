@@ -3,7 +3,7 @@ import { type ConfigOverrides, loadConfig } from "../config/config.ts";
 import { type Clock, systemClock } from "../contract/clock.ts";
 import { StrataError } from "../contract/errors.ts";
 import { createAnalyzer } from "../retrieval/analyzer.ts";
-import type { RepairReport } from "../storage/sqlite/repair-database.ts";
+import type { RepairReport } from "../storage/sqlite/repair-report.ts";
 import { checkFlag, checkOptions } from "./check-values.ts";
 
 /** Which memory is repaired, and how. */
@@ -20,7 +20,7 @@ const optionNames = ["path", "namespace", "durability", "config", "configFile", 
 /**
  * Salvages all that can be read of a damaged memory, row by row, into a new file beside it named `….repaired`; the
  * damaged one is only read. What is missing is told by id where anything still knows it. No process may have it open.
- * @throws DATABASE_NOT_FOUND, DATABASE_EXISTS, DATABASE_BUSY, NOT_A_DATABASE, DISK_FULL
+ * @throws DATABASE_NOT_FOUND, DATABASE_EXISTS, DATABASE_BUSY, DATABASE_NEWER, NOT_A_DATABASE, DISK_FULL
  */
 export async function repairMemory(options?: RepairMemoryOptions): Promise<RepairReport> {
   const {

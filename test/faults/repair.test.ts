@@ -12,6 +12,7 @@ import { diagnose } from "../../src/engine/doctor.ts";
 import { openMemory } from "../../src/engine/open-memory.ts";
 import { repairMemory } from "../../src/engine/repair-memory.ts";
 import { createAnalyzer } from "../../src/retrieval/analyzer.ts";
+import { checkConsistency } from "../../src/storage/sqlite/check-consistency.ts";
 import { readLogFrames } from "../../src/storage/sqlite/log-frames.ts";
 import { PageFile } from "../../src/storage/sqlite/page-file.ts";
 import { repairDatabase } from "../../src/storage/sqlite/repair-database.ts";
@@ -92,6 +93,19 @@ function idsOfPage(page: number): string[] {
   );
 }
 
+/** Memories by model as the file counts them, which must be what a recount finds. */
+function modelsOf(path: string): Record<string, number> {
+  using database = new DatabaseSync(path, { readOnly: true });
+  assert.deepEqual(checkConsistency(database), []);
+  const rows = database
+    .prepare(
+      `select coalesce(o.name, 'none') as name, sum(c.memories) as memories from model_count c
+       left join model o on o.id = c.model group by c.model having sum(c.memories) > 0`,
+    )
+    .all();
+  return Object.fromEntries(rows.map((row) => [String(row["name"]), Number(row["memories"])]));
+}
+
 /** What a memory is, apart from what its entry tells of its life. */
 function itself(memory: Memory): unknown {
   const { tier, importance, accessCount, lastUsedAt, expiresAt, pinned, ...rest } = memory;
@@ -102,7 +116,13 @@ suite("repair", () => {
   test("of a file that is whole brings everything back as it was", async () => {
     const { report, found } = await repaired(() => {});
     assert.deepEqual([report.lost, report.torn, report.doubtful, report.relived], [[], [], [], []]);
-    assert.equal(report.withoutVector, 0);
+    assert.deepEqual([report.withoutVector, report.lostVectors], [0, []]);
+    assert.deepEqual(
+      [report.lostDocuments, report.rebuilt, report.tornSnapshots, report.renamed],
+      [[], [], [], []],
+    );
+    assert.deepEqual([report.journal.lost, report.keptWithoutVector, report.lostTuning], [0, 0, 0]);
+    assert.deepEqual(report.restarted, ["first", "second"]);
     assert.deepEqual(found, stored);
   });
 
@@ -211,6 +231,40 @@ suite("repair", () => {
     database.close();
     const report = await repairMemory({ path, configFile: false });
     assert.equal(report.memories, stored.size);
+    assert.equal(report.withoutVector, 0, "each has one of the other model");
+    assert.deepEqual(report.lostVectors, [{ model: "letters@1", vectors: stored.size }]);
+    assert.deepEqual(modelsOf(report.path), { other: stored.size });
+  });
+
+  test("counts a memory of which every vector is gone as one without, and what is lost by model", async () => {
+    const path = join(folder, "neither.db");
+    copyFileSync(original, path);
+    const database = new DatabaseSync(path);
+    database.exec(`
+      insert into model values (9, 'other');
+      insert into side_vector (namespace, row, model, data)
+        select m.namespace, v.row, 9, v.data from vector v join memory m on m.row = v.row;
+      update vector set data = zeroblob(64) where row % 3 = 0;
+      update side_vector set data = zeroblob(64) where row % 2 = 0`);
+    const count = (where: string) =>
+      Number(
+        database
+          .prepare(`select count(*) as c from memory where ${where} and entry in (select id from entry)`)
+          .get()?.["c"],
+      );
+    const [own, beside, both] = [count("row % 3 = 0"), count("row % 2 = 0"), count("row % 6 = 0")];
+    database.close();
+    const report = await repairMemory({ path, configFile: false });
+    assert.equal(report.withoutVector, both);
+    assert.deepEqual(report.lostVectors, [
+      { model: "letters@1", vectors: own },
+      { model: "other", vectors: beside },
+    ]);
+    assert.deepEqual(modelsOf(report.path), {
+      "letters@1": stored.size - own,
+      other: stored.size - beside,
+      none: both,
+    });
   });
 
   test("of what is no memory is refused by name", async () => {

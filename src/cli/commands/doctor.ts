@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { errorTable, StrataError } from "../../contract/errors.ts";
 import type { Contents, DatabaseState, Diagnosis } from "../../engine/doctor.ts";
-import type { LostMemory, RepairReport } from "../../storage/sqlite/repair-database.ts";
+import type { LostMemory, RepairReport } from "../../storage/sqlite/repair-report.ts";
 import { addExamples } from "../flag-values.ts";
 import type { Style } from "../output.ts";
 import { packageVersion } from "../package-version.ts";
@@ -41,7 +41,7 @@ async function repairInto(replace: boolean, { overrides, output, signal }: Sessi
   const { repairMemory } = await import("../../engine/repair-memory.ts");
   const report = await repairMemory({ ...overrides, replace, signal });
   output.result(report, () => formatRepair(report));
-  if (report.lost.length + report.torn.length > 0) output.warn("Not everything could be read: see the list.");
+  if (isIncomplete(report)) output.warn("Not everything could be read: see the list.");
   output.note(
     report.kept === undefined
       ? "To put it in place: strata doctor --repair --replace. To look at it first: strata stats --all --db FILE."
@@ -49,24 +49,51 @@ async function repairInto(replace: boolean, { overrides, output, signal }: Sessi
   );
 }
 
+/** Whether something that was stored is gone; what is only made again counts for nothing. */
+function isIncomplete(report: RepairReport): boolean {
+  const { lost, lostDocuments, torn, rebuilt, lostVectors, journal, tornSnapshots, renamed } = report;
+  const lists = [lost, lostDocuments, torn, rebuilt, lostVectors, tornSnapshots, renamed];
+  const counts = [journal.lost, report.keptWithoutVector, report.lostTuning];
+  return lists.some(({ length }) => length > 0) || counts.some((count) => count > 0);
+}
+
 /** What came back, then a line for each thing that did not. */
 export function formatRepair(report: RepairReport): string {
-  const { memories, documents, namespaces, lost, torn, doubtful, relived, withoutVector, logPages } = report;
+  const { memories, documents, namespaces, withoutVector, journal, snapshots, logPages } = report;
   const named = ({ namespace, id }: LostMemory) =>
     `${namespace === "" ? "?" : namespace}  ${id ?? "id unknown"}`;
+  const kept = `${plural(snapshots, "snapshot")}, ${plural(journal.rows, "row")} of the journal`;
+  const counted = (count: number, name: string, sentence: string) =>
+    count > 0 ? [`${name.padEnd(11)}${formatCount(count)} ${sentence}`] : [];
   return [
     report.path,
-    `salvaged   ${plural(memories, "memory", "memories")}, ${plural(documents, "document")}, ${plural(namespaces, "namespace")}`,
+    `salvaged   ${plural(memories, "memory", "memories")}, ${plural(documents, "document")}, ${plural(namespaces, "namespace")}, ${kept}`,
     ...(logPages > 0 ? [`log        ${plural(logPages, "page")} behind its damage read`] : []),
-    ...(withoutVector > 0
-      ? [`vectors    ${formatCount(withoutVector)} missing: found by words until "strata reembed"`]
-      : []),
-    ...lost.map((memory) => `lost       ${named(memory)}`),
-    ...torn.map(
+    ...report.lostVectors.map(
+      ({ model, vectors }) =>
+        `vectors    ${formatCount(vectors)} of ${model ?? "a model whose name is lost"} missing: "strata reembed" makes them`,
+    ),
+    ...counted(withoutVector, "vectors", "memories are left without any: found by words until then"),
+    ...report.renamed.map((namespace) => `renamed    ${namespace}: its name is lost`),
+    ...report.lost.map((memory) => `lost       ${named(memory)}`),
+    ...report.lostDocuments.map(({ namespace, uri }) => `lost       ${namespace}  ${uri}, all of it`),
+    ...report.torn.map(
       ({ namespace, uri, chunks }) => `torn       ${namespace}  ${uri}, chunks ${chunks.join(", ")}`,
     ),
-    ...relived.map((memory) => `reset      ${named(memory)}: in semantic, importance .5`),
-    ...doubtful.map((memory) => `doubtful   ${named(memory)}: the index knows another id`),
+    ...report.rebuilt.map(
+      ({ namespace, uri }) => `rebuilt    ${namespace}  ${uri}: title, tags and times may be lost`,
+    ),
+    ...report.relived.map((memory) => `reset      ${named(memory)}: in semantic, importance .5`),
+    ...report.doubtful.map((memory) => `doubtful   ${named(memory)}: the index knows another id`),
+    ...report.tornSnapshots.map(
+      ({ namespace, name, memories: there, lost }) =>
+        `snapshot   ${namespace}  ${name}: ${formatCount(there)} came back, ${lost === undefined ? "how many did not is unknown" : `${formatCount(lost)} did not`}`,
+    ),
+    ...counted(journal.lost, "journal", "rows lost"),
+    ...counted(journal.withoutUndo, "journal", "rows that undo can no longer take back"),
+    ...counted(report.keptWithoutVector, "vectors", "damaged in the journal or a snapshot"),
+    ...counted(report.lostTuning, "tuning", "decisions lost"),
+    "tending    consolidation begins anew in every namespace",
   ].join("\n");
 }
 

@@ -8,6 +8,7 @@ import { utcDay } from "../../contract/relevance.ts";
 import { plainAnalyzer, sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
 import { checkConsistency } from "./check-consistency.ts";
 import { applicationId, migrations } from "./migrations.ts";
+import { repairDatabase } from "./repair-database.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "strata-migrations-"));
@@ -79,6 +80,47 @@ for (let version = 1; version < migrations.length; version++) {
       assert.deepEqual(checkConsistency(database), []);
     } finally {
       await migrated.close();
+      await fresh.close();
+    }
+  });
+}
+
+for (let version = 1; version <= migrations.length; version++) {
+  test(`a file of schema version ${version} is repaired with everything in it`, async () => {
+    const current = join(folder, `repaired-from-${version}.db`);
+    await makeCurrent(current);
+    const store = await openSqliteStore(current, options);
+    const { memories } = await store.lacking(scope, "next-model", { limit: 100 });
+    const vectors = memories.map(({ row, memory }, at) => ({
+      row,
+      version: memory.version,
+      values: at === 1 ? null : Float32Array.of(0, 0, 1, 0),
+    }));
+    if (version >= 3) await store.addVectors(scope, "next-model", vectors);
+    if (version >= 2) await store.saveSnapshot(scope, "kept", {});
+    await store.close();
+    const path = join(folder, `damaged-${version}.db`);
+    makeEarlier(path, version, current);
+    const target = join(folder, `repaired-${version}.db`);
+    const report = await repairDatabase(path, target, { ...options, now: Date.now() });
+    const { lost, torn, lostDocuments, rebuilt, lostVectors, journal, withoutVector, tornSnapshots } = report;
+    assert.deepEqual(
+      [lost, torn, lostDocuments, rebuilt, lostVectors, tornSnapshots],
+      [[], [], [], [], [], []],
+    );
+    assert.deepEqual([journal, withoutVector], [{ rows: 1, lost: 0, withoutUndo: 0 }, 0]);
+    const [repaired, fresh] = [
+      await openSqliteStore(target, options),
+      await openSqliteStore(current, options),
+    ];
+    try {
+      const page = { limit: 100 };
+      assert.deepEqual(await repaired.list(scope, {}, page), await fresh.list(scope, {}, page));
+      assert.deepEqual(await repaired.journal(scope, page), await fresh.journal(scope, page));
+      assert.deepEqual(await repaired.coverage(scope), await fresh.coverage(scope));
+      assert.deepEqual(await repaired.snapshots(scope), await fresh.snapshots(scope));
+    } finally {
+      await repaired.close();
       await fresh.close();
     }
   });

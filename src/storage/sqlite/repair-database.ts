@@ -4,14 +4,17 @@ import { StrataError } from "../../contract/errors.ts";
 import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
 import { asFull, makeWhole, putInPlace } from "./backup-database.ts";
 import type { Connection } from "./connection.ts";
+import { type KnownRows, readKnownRows } from "./known-rows.ts";
 import { readLogFrames } from "./log-frames.ts";
+import { applicationId, migrations } from "./migrations.ts";
 import { openDatabase } from "./open-database.ts";
 import { PageFile } from "./page-file.ts";
+import type { LostDocument, LostMemory, RepairReport, TornDocument } from "./repair-report.ts";
 import { replace } from "./restore-database.ts";
-import { type RefusedRow, salvageRows } from "./salvage-rows.ts";
+import { countLostTuning, joinJournal, joinSnapshots, joinVectors, restoreNames } from "./salvage-losses.ts";
+import { type RefusedRow, type Salvaged, salvageRows } from "./salvage-rows.ts";
 import { translateError } from "./sqlite-error.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
-import { walkIndex, walkTable } from "./stored-records.ts";
 import { verifyOnThread } from "./verify-on-thread.ts";
 import { never } from "./write-step.ts";
 
@@ -24,47 +27,13 @@ export interface RepairOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A memory that did not come back. */
-export interface LostMemory {
-  readonly namespace: string;
-  /** Absent: nothing tells it any more. */
-  readonly id?: string;
-}
-
-/** A document of which chunks did not come back. */
-export interface TornDocument {
-  readonly namespace: string;
-  readonly uri: string;
-  readonly id: string;
-  /** Numbers of the chunks that are missing. */
-  readonly chunks: readonly number[];
-}
-
-export interface RepairReport {
-  /** Where the repaired memory is. */
-  readonly path: string;
-  /** Where the damaged one is kept, when it was replaced. */
-  readonly kept?: string;
-  readonly memories: number;
-  readonly documents: number;
-  readonly namespaces: number;
-  readonly lost: readonly LostMemory[];
-  readonly torn: readonly TornDocument[];
-  /** Ids of memories of which the index says something else than they do: look at them. */
-  readonly doubtful: readonly LostMemory[];
-  /** Memories that came back without what they lived by: in `semantic`, of importance .5. */
-  readonly relived: readonly LostMemory[];
-  /** Memories that came back without their vector: found by words until they are embedded again. */
-  readonly withoutVector: number;
-  /** Pages of committed writes behind a damage of the log that were found again. */
-  readonly logPages: number;
-}
+type Found = Omit<RepairReport, "path" | "kept" | "memories" | "documents" | "namespaces" | "logPages">;
 
 /**
  * Makes a new database of all that can be read of a damaged one, row by row, its log included. The damaged file is only
- * read. No process may have it open.
+ * read. No process may have it open. It may be of any earlier version of the schema.
  * @param target Where the new file is to be; taken from `replace` when that is set.
- * @throws NOT_A_DATABASE When nothing of a memory is in it. DATABASE_EXISTS, DISK_FULL, DATABASE_BUSY
+ * @throws NOT_A_DATABASE When nothing of a memory is in it. DATABASE_NEWER, DATABASE_EXISTS, DISK_FULL, DATABASE_BUSY
  */
 export async function repairDatabase(
   source: string,
@@ -76,18 +45,19 @@ export async function repairDatabase(
   const partial = `${target}.${randomUUID()}.partial`;
   try {
     using file = new PageFile(source);
+    assertNotNewer(file);
     const db = await openDatabase(partial, {
       durability: "process",
       readOnly: false,
       create: true,
       lockTimeoutMs: 1_000,
     });
-    let found: Pick<RepairReport, "lost" | "torn" | "doubtful" | "relived" | "withoutVector">;
+    let found: Found;
     try {
-      const refused = await salvageRows(file, db);
+      const salvaged = await salvageRows(file, db);
       signal?.throwIfAborted();
-      const known = readKnown(file);
-      found = await db.write(() => join(db, refused, known, now));
+      const known = readKnownRows(file);
+      found = await db.write(() => join(db, salvaged, known, now));
     } finally {
       db.close();
     }
@@ -119,41 +89,29 @@ export async function repairDatabase(
   }
 }
 
-interface Known {
-  readonly ids: readonly { readonly namespace: number; readonly id: string; readonly row: number }[];
-  /** Rows of the chunks of a revision. */
-  readonly ranges: readonly { readonly revision: number; readonly first: number; readonly last: number }[];
-}
+const versionAt = 60;
+const applicationAt = 68;
 
-/** What the index of ids and the ranges of chunks tell of memories, as far as they can be read. */
-function readKnown(file: PageFile): Known {
-  const ids: Known["ids"][number][] = [];
-  const ranges: Known["ranges"][number][] = [];
-  for (const { values } of walkTable(file, 1)) {
-    const [, name, , root] = values;
-    if (typeof root !== "number" || (name !== "memory_id" && name !== "chunk_range")) continue;
-    for (const [first, second, third, ...rest] of walkIndex(file, root)) {
-      if (typeof first !== "number" || typeof third !== "number" || rest.length > 0) continue;
-      if (typeof second === "string") ids.push({ namespace: first, id: second, row: third });
-      else if (typeof second === "number") ranges.push({ revision: first, first: second, last: third });
-    }
-  }
-  return { ids, ranges };
+/** A table of a later version would be taken for none of ours. A version that damage made is no version. */
+function assertNotNewer(file: PageFile): void {
+  const start = file.page(1);
+  if (start?.toString("latin1", 0, 15) !== "SQLite format 3") return;
+  const version = start.readUInt32BE(versionAt);
+  const supported = migrations.length;
+  if (start.readUInt32BE(applicationAt) !== applicationId || !(version > supported && version < 10_000))
+    return;
+  throw new StrataError(
+    "DATABASE_NEWER",
+    `Expected a database of schema version ${supported} or older; got version ${version}. Repair it with the version of Strata that wrote it.`,
+    { details: { version, supported } },
+  );
 }
 
 /** Makes what was salvaged one whole again: what belongs to nothing goes, what can be made again is. */
-function join(
-  db: Connection,
-  refused: readonly RefusedRow[],
-  known: Known,
-  now: number,
-): Pick<RepairReport, "lost" | "torn" | "doubtful" | "relived" | "withoutVector"> {
-  db.exec(`
-    create temp table vectorless (row integer primary key);
-    insert or ignore into namespace (id, name) select distinct namespace, 'recovered-' || namespace from memory
-      where namespace not in (select id from namespace);
-  `);
-  const { lost, doubtful } = compare(db, refused, known);
+function join(db: Connection, salvaged: Salvaged, known: KnownRows, now: number): Found {
+  const renamed = restoreNames(db, known);
+  const { lost, doubtful } = compare(db, salvaged.refused, known);
+  const documents = knownDocuments(db, known);
   // What is staged, or was replaced or forgotten, is not brought back: nobody could see it.
   db.exec(`
     delete from memory where chunk is not null and not exists (select 1 from entry e where e.id = memory.entry and e.document = 1)
@@ -167,50 +125,93 @@ function join(
        where m.chunk is null and m.entry not in (select id from entry where document = 0)`,
     )
     .map(([namespace, id]) => ({ namespace, id }));
+  const rebuilt = joinDocuments(db, now);
+  const vectors = joinVectors(db, salvaged, known);
+  const torn = findTorn(db);
+  const journal = joinJournal(db, salvaged, known);
+  const snapshots = joinSnapshots(db, known, now);
+  derive(db);
+  return {
+    lost,
+    lostDocuments: [...documents].flatMap(([entry, document]) =>
+      db.get("select 1 from document where entry = ?", entry) ? [] : [document],
+    ),
+    torn,
+    rebuilt,
+    doubtful,
+    relived,
+    ...vectors,
+    journal,
+    ...snapshots,
+    keptWithoutVector: salvaged.withoutKeptVector,
+    lostTuning: countLostTuning(db, salvaged),
+    renamed,
+    restarted: db.all<[string]>("select name from namespace order by name").map(([name]) => name),
+  };
+}
+
+/** Documents that were there, by their entry. */
+function knownDocuments(db: Connection, { documents }: KnownRows): Map<number, LostDocument> {
+  const names = new Map(db.all<[number, string]>("select id, name from namespace"));
+  const rows = db.all<[number, number, string]>(
+    `select entry, namespace, uri from document
+     union all select id, namespace, json_extract(plan, '$.uri') from revision
+       where state = 1 and json_extract(plan, '$.uri') is not null and id not in (select entry from document)`,
+  );
+  return new Map(
+    [...documents.map(({ entry, namespace, uri }) => [entry, namespace, uri] as const), ...rows].map(
+      ([entry, namespace, uri]) => [
+        entry,
+        { namespace: names.get(namespace) ?? `recovered-${namespace}`, uri },
+      ],
+    ),
+  );
+}
+
+/** Gives chunks the document they are of, made anew where it is lost. Returns those. */
+function joinDocuments(db: Connection, now: number): LostDocument[] {
   const day = Math.floor(now / 86_400_000);
   db.exec(`
-    delete from entry where (document = 1) <> (id in (select entry from memory where chunk is not null));
+    delete from entry where document = 0 and id in (select entry from memory where chunk is not null);
+    -- An empty document has no chunks to tell of it.
+    delete from entry where document = 1 and id not in (select entry from memory where chunk is not null)
+      and id not in (select entry from document where chunks = 0);
     insert into entry select distinct entry, namespace, chunk is not null, 4, 0.5, 0, ${now}, ${day}, ${never}, 0, 0, 0.25, 0.25
       from memory where entry not in (select id from entry);
     update memory set namespace = (select e.namespace from entry e where e.id = memory.entry)
       where chunk is not null;
     update entry set expires_at = ${never} where pinned = 1;
     delete from document where entry not in (select id from entry where document = 1);
-    insert or ignore into document (entry, namespace, seq, id, uri, title, hash, created_at, updated_at, version, tags, metadata, chunks,
+  `);
+  const rebuilt = db.all<[number]>(
+    `insert or ignore into document (entry, namespace, seq, id, uri, title, hash, created_at, updated_at, version, tags, metadata, chunks,
         bytes, characters)
       select e.id, e.namespace, 1, coalesce(r.document_id, 'recovered-' || e.id),
         coalesce(json_extract(r.plan, '$.uri'), 'recovered-' || e.id), json_extract(r.plan, '$.title'),
         coalesce(json_extract(r.plan, '$.hash'), ''), ${now}, ${now}, 0, nullif(json_extract(r.plan, '$.tags'), '[]'),
         nullif(json_extract(r.plan, '$.metadata'), '{}'), 0, 0, 0
       from entry e left join revision r on r.id = e.id
-      where e.document = 1 and e.id not in (select entry from document);
+      where e.document = 1 and e.id not in (select entry from document)
+      returning entry`,
+  );
+  db.exec(`
     delete from memory where chunk is not null and entry not in (select entry from document);
     delete from entry where document = 1 and id not in (select entry from document);
-
-    delete from vector where not exists (
-      select 1 from memory m join model o on o.id = m.model where m.row = vector.row and m.model = vector.model);
-    insert into vectorless select row from memory where model is not null and row not in (select row from vector);
-    update memory set model = null where model is not null and row not in (select row from vector);
-    delete from side_vector where row not in (select row from memory) or model not in (select id from model);
-    -- Where its own vector is lost, one of another model takes its place.
-    insert into vector select s.row, s.model, s.data from side_vector s join memory m on m.row = s.row
-      where m.model is null and s.data is not null group by s.row;
-    update memory set model = (select v.model from vector v where v.row = memory.row)
-      where model is null and row in (select row from vector);
-    delete from side_vector where (row, model) in (select row, model from vector);
-    delete from vectorless where row in (select row from vector);
   `);
-  const withoutVector = db.get<[number]>("select count(*) from vectorless")![0];
-  const torn = findTorn(db);
-  derive(db);
-  return { lost, torn, doubtful, relived, withoutVector };
+  return rebuilt.map(([entry]) => {
+    const [namespace, uri] = db.get<[string, string]>(
+      "select n.name, d.uri from document d join namespace n on n.id = d.namespace where d.entry = ?",
+      entry,
+    )!;
+    return { namespace, uri };
+  });
 }
 
 /** Compares what came back with the index of ids. */
 function compare(
   db: Connection,
   refused: readonly RefusedRow[],
-  { ids, ranges }: Known,
+  { ids, ranges }: KnownRows,
 ): Pick<RepairReport, "lost" | "doubtful"> {
   const nameOf = (namespace: number) =>
     db.get<[string]>("select name from namespace where id = ?", namespace)?.[0] ?? `recovered-${namespace}`;
@@ -300,12 +301,6 @@ function derive(db: Connection): void {
       select m.namespace, j.value, m.entry from memory m, json_each(m.tags) j where m.chunk is null
       union select d.namespace, j.value, d.entry from document d, json_each(d.tags) j;
 
-    update journal set before = null, vector = null, bytes = 0, revision = null where revision is not null;
-    delete from journal where namespace not in (select id from namespace);
-    delete from snapshot where namespace not in (select id from namespace);
-    delete from snapshot_item where snapshot not in (select id from snapshot);
-    update snapshot set
-      memories = (select count(*) from snapshot_item i where i.snapshot = snapshot.id);
     update counter set
       last = max((select coalesce(max(row), 0) from memory), (select coalesce(max(id), 0) from entry),
         (select coalesce(max(revision), 0) from journal), (select coalesce(max(row), 0) from side_vector)),
