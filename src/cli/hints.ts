@@ -8,6 +8,7 @@ const hints: Partial<Readonly<Record<ErrorCode, string>>> = {
   DISK_FULL: "Make room on the disk and repeat the command.",
   NO_READABLE_FILES:
     "Text, Markdown, HTML, source code, JSON, PDF and DOCX are read; hidden and ignored files are not.",
+  SECRET_DETECTED: "To store it all the same: --on-secret flag",
   TEXT_TOO_LARGE: "Put the text into a file and run: strata ingest FILE",
   VERSION_CONFLICT: "Look at it again with: strata get ID",
 };

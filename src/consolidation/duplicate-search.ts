@@ -1,5 +1,6 @@
 import type { MergeAction } from "../contract/consolidation.ts";
 import { StrataError } from "../contract/errors.ts";
+import { tagsFit } from "../contract/exact-duplicates.ts";
 import type { Memory } from "../contract/memory.ts";
 import type { ChangePage, MemoryStore } from "../contract/memory-store.ts";
 import { areNearDuplicates, cosineOf } from "../contract/near-duplicates.ts";
@@ -127,6 +128,7 @@ export class DuplicateSearch {
       if (!other || !isMergeable(other) || this.#settled.has(memory.id)) continue;
       const otherVector = vectors[at] ?? null;
       if (!areNearDuplicates({ ...memory, vector }, { ...other, vector: otherVector })) continue;
+      if (!tagsFit(memory.tags, other.tags)) continue;
       const [keep, absorb] = [memory, other].toSorted(compareWorth) as [Memory, Memory];
       const reason = `says the same as ${keep.id} in other form: cosine ${cosineOf(vector, otherVector).toFixed(3)}`;
       if (this.#settings.mergeSimilar) {

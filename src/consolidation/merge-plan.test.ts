@@ -38,6 +38,25 @@ describe("merging duplicates", () => {
       assert.deepEqual(planExactMerges([memory("a"), memory("b", other)], new Set()), []);
   });
 
+  test("the order of keys in metadata and what was merged before tell nothing apart", () => {
+    const [a, b] = [
+      { n: { x: 1, y: [2] }, m: 3 },
+      { mergedFrom: [{ id: "z" }], m: 3, n: { y: [2], x: 1 } },
+    ];
+    const group = [memory("a", { metadata: a }), memory("b", { metadata: b })];
+    assert.equal(planExactMerges(group, new Set()).length, 1);
+  });
+
+  test("two that have more tags than one memory may have stay alone", () => {
+    const tags = (from: string) => Array.from({ length: 33 }, (_, at) => `${from}${at}`);
+    const group = (one: string, other: string) => [
+      memory("a", { tags: tags(one) }),
+      memory("b", { tags: tags(other) }),
+    ];
+    assert.equal(planExactMerges(group("x", "y"), new Set()).length, 0);
+    assert.equal(planExactMerges(group("x", "x"), new Set()).length, 1);
+  });
+
   test("two turns of a thread without a time may be equal words, with the same time they are one", () => {
     const turns = (at?: number) =>
       ["a", "b"].map((id) => memory(id, { thread: "t", ...(at !== undefined && { at }) }));

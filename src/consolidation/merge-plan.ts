@@ -1,4 +1,5 @@
 import type { MergeAction } from "../contract/consolidation.ts";
+import { canRepeat, duplicateKey, tagsFit } from "../contract/exact-duplicates.ts";
 import type { Memory } from "../contract/memory.ts";
 import { tiers } from "../contract/tier.ts";
 
@@ -10,38 +11,31 @@ export interface MergeProposal {
   readonly reason: string;
 }
 
-/**
- * What may be merged at all: no chunk, since documents change as a whole, nothing that is pinned, and no turn of a
- * thread without a time, since two turns may be equal words.
- */
-export function isMergeable({ source, pinned, thread, at }: Memory): boolean {
-  return source === undefined && !pinned && (thread === undefined || at !== undefined);
+/** What may be merged at all: what can be the same as another, and is not pinned. */
+export function isMergeable(memory: Memory): boolean {
+  return !memory.pinned && canRepeat(memory);
 }
 
 /**
- * Merges of memories with the same text and metadata, said by the same speaker in the same thread at the same time. Pure.
+ * Merges of exact duplicates (see {@link duplicateKey}). Pure.
  * Each memory takes part in one merge of a pass at most; what is left of a larger group follows in the next.
  */
 export function planExactMerges(group: readonly Memory[], settled: Set<string>): MergeAction[] {
   const bySaying = Map.groupBy(
     group.filter((memory) => isMergeable(memory) && !settled.has(memory.id)),
-    ({ contentHash, thread, speaker, at, metadata: { mergedFrom: _, ...own } }) =>
-      JSON.stringify([contentHash, thread, speaker, at, Object.entries(own).toSorted(byKey)]),
+    duplicateKey,
   );
   const actions: MergeAction[] = [];
   for (const same of bySaying.values()) {
     const inOrder = same.toSorted(compareWorth);
     for (let at = 0; at + 1 < inOrder.length; at += 2) {
       const [keep, absorb] = [inOrder[at]!, inOrder[at + 1]!];
+      if (!tagsFit(keep.tags, absorb.tags)) continue;
       actions.push(mergeOf(keep, absorb, `same text, thread, speaker and time as ${keep.id}`));
       settled.add(keep.id).add(absorb.id);
     }
   }
   return actions;
-}
-
-function byKey([a]: [string, unknown], [b]: [string, unknown]): number {
-  return a < b ? -1 : 1;
 }
 
 /** A merge of two, the one in the higher tier kept, of one tier the older. */

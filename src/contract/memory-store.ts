@@ -320,8 +320,7 @@ export interface NewEntry {
   readonly speaker?: string | undefined;
   readonly idempotencyKey?: string | undefined;
   /**
-   * Instead of being added, the entry is taken for a visible memory, no chunk, of the same content, thread, speaker and
-   * `at` that holds all of its metadata; in a thread only when `at` is given. That memory is used once more, takes over
+   * Instead of being added, the entry is taken for a visible memory that it repeats (`isRepeat`). That memory is used once more, takes over
    * further tags, and importance, tier and pin where they are higher. Of several, the one added first. Default false.
    */
   readonly foldRepeat?: boolean | undefined;

@@ -1,7 +1,7 @@
 import { StrataError } from "../contract/errors.ts";
+import { canRepeat, isRepeat } from "../contract/exact-duplicates.ts";
 import type { Memory } from "../contract/memory.ts";
 import type { NewEntry } from "../contract/memory-store.ts";
-import { isRepeat, mayRepeat } from "./repeats.ts";
 
 /**
  * What becomes of an entry: it is new, it is a memory that is there, or it is an earlier entry of the call; `said` tells
@@ -44,7 +44,7 @@ export function resolveEntries(entries: readonly NewEntry[], find: EntryFinder):
       );
     }
     const alike = contents.get(entry.contentHash) ?? [];
-    if (mayRepeat(entry)) {
+    if (entry.foldRepeat === true && canRepeat(entry)) {
       const said = find.byContent(entry) ?? alike.find((earlier) => isRepeat(entry, entries[earlier]!));
       if (said !== undefined) return found(said, true);
     }

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { AuditCheck, AuditFinding, AuditReport } from "../../engine/hygiene/audit.ts";
 import { addExamples, listFlag, numberFlag } from "../flag-values.ts";
+import { ProgressLine } from "../progress-line.ts";
 import type { Session } from "../session.ts";
 import { formatCount, plural } from "../units.ts";
 
@@ -38,15 +39,31 @@ export function declare(command: Command, session: Session): void {
 
 async function audit(flags: Flags & { readonly strict?: boolean }, session: Session): Promise<void> {
   const { output, signal } = session;
+  const { only: checks, fix = false, dryRun = false, limit = 100 } = flags;
   await using memory = await session.openExisting();
-  const report = await memory.audit({
-    checks: flags.only,
-    fix: flags.fix === true,
-    dryRun: flags.dryRun === true,
-    limit: flags.limit ?? 100,
-    signal,
-  });
-  const dryRun = flags.dryRun === true;
+  const line = new ProgressLine(output.progress);
+  let [looked, found] = [0, 0];
+  const show = () => line.show(() => `${plural(looked, "memory", "memories")} · ${plural(found, "finding")}`);
+  let report: AuditReport;
+  try {
+    report = await memory.audit({
+      checks,
+      fix,
+      dryRun,
+      limit,
+      signal,
+      onProgress: ({ done }) => {
+        looked = done;
+        show();
+      },
+      onFinding: () => {
+        found += 1;
+        show();
+      },
+    });
+  } finally {
+    line.clear();
+  }
   output.result({ ...report, dryRun }, () => formatAudit(report, dryRun));
   const left = total(report) - (dryRun ? 0 : report.fixed);
   if (flags.strict === true && left > 0) session.surroundings.setExitCode(4);

@@ -6,6 +6,7 @@ import { evictionWarning } from "../format-memory.ts";
 import { memoryJson } from "../json-shapes.ts";
 import { textOf } from "../read-input.ts";
 import type { Session } from "../session.ts";
+import { hygieneJson, tellHygiene } from "../tell-hygiene.ts";
 
 interface Flags {
   readonly id?: string;
@@ -20,6 +21,7 @@ interface Flags {
   readonly idempotencyKey?: string;
   readonly onDuplicate?: "return" | "store";
   readonly onSimilar?: "store" | "flag" | "return";
+  readonly similarity?: number;
   readonly onSecret?: "flag" | "refuse" | "off";
 }
 
@@ -37,8 +39,9 @@ export function declare(command: Command, session: Session): void {
     .option("--pinned", "never evict it")
     .option("--id <id>", "its id (default: a new one)")
     .option("--idempotency-key <key>", "storing again with the same key stores nothing")
-    .option("--on-duplicate <what>", "return the memory that says the same (default), or store another")
+    .option("--on-duplicate <what>", "for the same text again: return that memory (default) or store another")
     .option("--on-similar <what>", "for the same in another form: store (default), flag or return")
+    .option("--similarity <share>", "least cosine for --on-similar (default: 0.9)", numberFlag)
     .option("--on-secret <what>", "for what looks like a credential: flag (default), refuse or off")
     .action((words: string[], flags: Flags) => store(words, flags, session));
   addExamples(command, [
@@ -54,18 +57,13 @@ async function store(words: readonly string[], flags: Flags, session: Session): 
   await using memory = await session.openOrCreate();
   const { tier, ...fields } = flags;
   const options = { ...fields, tier: tier as Tier, signal };
-  const { outcome, evicted, flags: noticed, secrets, similar, ...stored } = await memory.store(text, options);
-  const found = {
-    flags: noticed,
-    ...(secrets && { secrets }),
-    ...(similar !== undefined && { similar }),
-  };
-  output.result({ memory: memoryJson(stored), outcome, evicted, ...found }, () => stored.id);
+  const stored = await memory.store(text, options);
+  const { outcome, evicted } = stored;
+  const noticed = hygieneJson(stored);
+  output.result({ memory: memoryJson(stored), outcome, evicted, ...noticed }, () => stored.id);
   const where = `${stored.tier}, namespace ${stored.namespace}`;
   output.note(outcome === "stored" ? `Stored in ${where}.` : `It was there already, in ${where}.`);
-  for (const { rule, start } of secrets ?? [])
-    output.warn(`At character ${start} stands what looks like a credential (${rule}).`);
-  if (similar !== undefined && outcome === "stored") output.warn(`The same in another form: ${similar}.`);
+  tellHygiene(noticed, output);
   const warning = evictionWarning(evicted);
   if (warning !== undefined) output.warn(warning);
 }

@@ -8,6 +8,7 @@ import { evictionWarning, formatMemory } from "../format-memory.ts";
 import { memoryJson } from "../json-shapes.ts";
 import { textOf } from "../read-input.ts";
 import type { Session } from "../session.ts";
+import { hygieneJson, tellHygiene } from "../tell-hygiene.ts";
 
 interface Flags {
   readonly content?: string;
@@ -20,6 +21,7 @@ interface Flags {
   readonly at?: string;
   readonly unset?: readonly string[];
   readonly ifVersion?: number;
+  readonly onSecret?: "flag" | "refuse" | "off";
 }
 
 /** Fields that can be taken away, with what stands for "none". */
@@ -41,6 +43,7 @@ export function declare(command: Command, session: Session): void {
     .option("--at <time>", "when it happened")
     .option("--unset <fields>", `take away: ${Object.keys(none).join(", ")}`, listFlag)
     .option("--if-version <number>", "only if it still has this version", numberFlag)
+    .option("--on-secret <what>", "for what looks like a credential: flag (default), refuse or off")
     .action((id: string, flags: Flags) => update(id, flags, session));
   addExamples(command, [
     ["strata update ID --importance 0.9 --tags ada,preferences", ""],
@@ -53,16 +56,19 @@ async function update(id: string, flags: Flags, session: Session): Promise<void>
   const { output, signal } = session;
   const patch = await patchOf(flags, session);
   await using memory = await session.openExisting();
-  const changed = await memory.update(id, patch, { ifVersion: flags.ifVersion, signal });
-  output.result({ memory: memoryJson(changed.memory), evicted: changed.evicted }, () =>
+  const { ifVersion, onSecret } = flags;
+  const changed = await memory.update(id, patch, { ifVersion, onSecret, signal });
+  const noticed = hygieneJson(changed);
+  output.result({ memory: memoryJson(changed.memory), evicted: changed.evicted, ...noticed }, () =>
     formatMemory(changed.memory, output.style),
   );
+  tellHygiene(noticed, output);
   const warning = evictionWarning(changed.evicted);
   if (warning !== undefined) output.warn(warning);
 }
 
 async function patchOf(flags: Flags, session: Session): Promise<UpdatePatch> {
-  const { content, tier, unset = [], ifVersion: _, ...fields } = flags;
+  const { content, tier, unset = [], ifVersion: _, onSecret: __, ...fields } = flags;
   const removed = unset.map((field) => {
     if (Object.hasOwn(none, field)) return [field, none[field as keyof UpdatePatch]] as const;
     throw new StrataError(

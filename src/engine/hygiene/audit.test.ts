@@ -7,6 +7,7 @@ import { afterEach, beforeEach, suite, test } from "node:test";
 import { StrataError } from "../../contract/errors.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
 import { openMemory } from "../open-memory.ts";
+import type { StoreOptions } from "../store-options.ts";
 import type { Strata } from "../strata.ts";
 import { junkReason } from "./junk.ts";
 
@@ -82,6 +83,52 @@ suite("audit", () => {
     );
     assert.ok(entries.every(({ run }) => done.runs.includes(run)));
     assert.equal((await memory.audit({ fix: true })).fixed, 0);
+  });
+
+  test("of exact duplicates the one in the higher tier stays, so that no life is shortened", async () => {
+    await store("a", "Ada prefers tea", { tier: "episodic" });
+    clock.advance(1);
+    await store("b", "Ada prefers tea", { tier: "semantic" });
+    const { findings } = await memory.audit({ fix: true });
+    assert.deepEqual(findings, [{ kind: "duplicate", id: "a", of: "b" }]);
+    assert.equal((await memory.get("b"))?.tier, "semantic");
+  });
+
+  test("a repair is undone run by run", async () => {
+    await fill();
+    const before = (await memory.list()).memories;
+    const { runs } = await memory.audit({ fix: true });
+    for (const run of runs) await memory.undo(run);
+    assert.deepEqual((await memory.list()).memories, before);
+  });
+
+  test("storing again, an audit and a consolidation agree on what is the same", async () => {
+    const variants: readonly StoreOptions[] = [
+      {},
+      { speaker: "Ada" },
+      { at: 5 },
+      { thread: "trip" },
+      { thread: "trip", at: 5 },
+      { metadata: { n: { x: 1, y: 2 } } },
+      { metadata: { n: { y: 2, x: 1 } } },
+      { metadata: { m: 1 } },
+    ];
+    const folds = async (one: StoreOptions, two: StoreOptions, namespace: string) => {
+      await memory.store("Ada prefers tea", { ...one, namespace });
+      return (await memory.store("Ada prefers tea", { ...two, namespace })).outcome === "existing";
+    };
+    for (const [a, one] of variants.entries()) {
+      for (const [b, two] of variants.entries()) {
+        const namespace = `both-${a}-${b}`;
+        for (const each of [one, two])
+          await memory.store("Ada prefers tea", { ...each, namespace, onDuplicate: "store" });
+        const { found } = await memory.audit({ namespace, checks: ["duplicates"] });
+        const { counts } = await memory.consolidate({ namespace, dryRun: true });
+        const same = (await folds(one, two, `to-${a}-${b}`)) && (await folds(two, one, `from-${a}-${b}`));
+        const expected = same ? 1 : 0;
+        assert.deepEqual([found.duplicate, counts.merge], [expected, expected], JSON.stringify([one, two]));
+      }
+    }
   });
 
   test("pinned memories are told and left", async () => {

@@ -1,7 +1,9 @@
 import { hash } from "node:crypto";
 import { v7 as uuidv7 } from "uuid";
+import { compareWorth, mergeOf } from "../../consolidation/merge-plan.ts";
 import { StrataError } from "../../contract/errors.ts";
-import type { Memory } from "../../contract/memory.ts";
+import { canRepeat, duplicateKey, tagsFit } from "../../contract/exact-duplicates.ts";
+import type { Memory, StoredVector } from "../../contract/memory.ts";
 import type { OrphanCounts } from "../../contract/memory-store.ts";
 import { areNearDuplicates, nearDuplicateKey } from "../../contract/near-duplicates.ts";
 import type { Scope } from "../../contract/scope.ts";
@@ -9,7 +11,7 @@ import { checkFlag, checkOptions } from "../check-values.ts";
 import type { Parts } from "../parts.ts";
 import { findSecrets } from "./find-secrets.ts";
 import { type JunkReason, junkReason } from "./junk.ts";
-import { RecallEchoes } from "./recall-echoes.ts";
+import { RecallEchoes, sharesWords } from "./recall-echoes.ts";
 
 /** What an audit looks for. */
 export type AuditCheck = "duplicates" | "junk" | "secrets" | "echoes" | "orphans";
@@ -143,7 +145,7 @@ class Audit {
         if (reason) {
           this.#tell({ kind: "junk", id: memory.id, reason });
           if (!memory.pinned) this.#junk.push(memory.id);
-        } else if (checks.has("duplicates") && isComparable(memory)) this.#said.push(saidHash(memory));
+        } else if (checks.has("duplicates") && canRepeat(memory)) this.#said.push(saidHash(memory));
         if (checks.has("echoes")) await this.#echo(memory);
       }
       this.#memories += page.length;
@@ -160,12 +162,14 @@ class Audit {
     const groups = new Map<number, Memory[]>();
     for await (const page of this.#pages()) {
       for (const memory of page) {
-        const said = memory.source || !isComparable(memory) ? undefined : saidHash(memory);
+        const said = canRepeat(memory) ? saidHash(memory) : undefined;
         if (said === undefined || !twice.has(said)) continue;
-        groups.set(said, [...(groups.get(said) ?? []), memory]);
+        const group = groups.get(said);
+        if (group) group.push(memory);
+        else groups.set(said, [memory]);
       }
     }
-    for (const group of groups.values()) await this.#compareGroup(group.reverse());
+    for (const group of groups.values()) await this.#compareGroup(group.sort(compareWorth));
   }
 
   async report(): Promise<AuditReport> {
@@ -203,25 +207,29 @@ class Audit {
     this.#options.onFinding?.(finding);
   }
 
-  /** @param group Oldest first; each is the same as the first that says so. */
+  /** @param group In the order in which they are kept; each is the same as the first that says so. */
   async #compareGroup(group: readonly Memory[]): Promise<void> {
     const vectors = await this.#parts.store.vectors(
       this.#scope,
       group.map(({ id }) => id),
     );
-    const kept: number[] = [];
+    const byKey = new Map<string, string>();
+    /** Those that others may be like, with their vectors: without one nothing is alike. */
+    const kept: (Memory & { readonly vector: StoredVector })[] = [];
     for (const [at, memory] of group.entries()) {
-      const exact = kept.find((index) => group[index]!.contentHash === memory.contentHash);
-      const near = kept.find((index) =>
-        areNearDuplicates({ ...memory, vector: vectors[at]! }, { ...group[index]!, vector: vectors[index]! }),
-      );
+      const key = duplicateKey(memory);
+      const exact = byKey.get(key);
       if (exact !== undefined) {
-        this.#tell({ kind: "duplicate", id: memory.id, of: group[exact]!.id });
-        await this.#merge(group[exact]!.id, memory);
-      } else if (near !== undefined) {
-        this.#tell({ kind: "near-duplicate", id: memory.id, of: group[near]!.id });
+        this.#tell({ kind: "duplicate", id: memory.id, of: exact });
+        await this.#merge(exact, memory);
+        continue;
       }
-      if (exact === undefined) kept.push(at);
+      byKey.set(key, memory.id);
+      const vector = vectors[at] ?? null;
+      if (!vector) continue;
+      const near = kept.find((other) => areNearDuplicates({ ...memory, vector }, other));
+      if (near) this.#tell({ kind: "near-duplicate", id: memory.id, of: near.id });
+      else kept.push({ ...memory, vector });
     }
   }
 
@@ -229,15 +237,10 @@ class Audit {
     const { fix, dryRun, signal } = this.#options;
     // The kept one changes with each that it takes in.
     const [keep] = await this.#parts.store.get(this.#scope, [keptId]);
-    if (fix !== true || !keep || keep.pinned || absorb.pinned) return;
+    if (fix !== true || !keep || keep.pinned || absorb.pinned || !tagsFit(keep.tags, absorb.tags)) return;
     this.#fixed += 1;
     if (dryRun === true) return;
-    const action = {
-      kind: "merge",
-      keep: { id: keep.id, version: keep.version },
-      absorb: { id: absorb.id, version: absorb.version },
-      reason: "the same text, found by an audit",
-    } as const;
+    const action = mergeOf(keep, absorb, `same text, thread, speaker and time as ${keep.id}`);
     const { outcomes } = await this.#parts.store.apply(this.#scope, this.#run, [action], { signal });
     if (outcomes[0] === "done") this.#hasMerged = true;
     else this.#fixed -= 1;
@@ -264,14 +267,10 @@ class Audit {
     const echoes = new RecallEchoes(this.#parts.clock);
     echoes.recalled(this.#scope.namespace, older);
     if (echoes.isEcho(this.#scope.namespace, memory.content)) {
-      this.#tell({ kind: "echo", id: memory.id, of: older.map((hit) => hit.memory.id) });
+      const repeated = older.filter((hit) => sharesWords(memory.content, hit.memory.content));
+      this.#tell({ kind: "echo", id: memory.id, of: repeated.map((hit) => hit.memory.id) });
     }
   }
-}
-
-/** What is said twice in a thread was said twice, unless its time tells that it is told twice. */
-function isComparable(memory: Memory): boolean {
-  return memory.thread === undefined || memory.at !== undefined;
 }
 
 function saidHash(memory: Memory): number {

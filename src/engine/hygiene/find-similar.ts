@@ -1,3 +1,4 @@
+import { canRepeat, isRepeat } from "../../contract/exact-duplicates.ts";
 import { vectorText } from "../../contract/index-text.ts";
 import type { Memory } from "../../contract/memory.ts";
 import type { NewEntry } from "../../contract/memory-store.ts";
@@ -10,6 +11,7 @@ const candidates = 5;
 
 /**
  * The nearest memory that says the same as an entry in another form: the vectors propose, the words decide.
+ * None where the store will find the same text itself, and take over what it lacks, or where what is said twice was said twice.
  * @param similarity Least cosine.
  */
 export async function findSimilar(
@@ -19,7 +21,7 @@ export async function findSimilar(
   similarity: number,
   signal: AbortSignal | undefined,
 ): Promise<Memory | undefined> {
-  if (entry.vector === null) return undefined;
+  if (entry.vector === null || !canRepeat(entry)) return undefined;
   const { thread, speaker } = entry;
   const { hits } = await parts.ask(scope, (retriever) =>
     retriever.recall(scope, vectorText(entry), {
@@ -32,6 +34,7 @@ export async function findSimilar(
     }),
   );
   const memories = hits.map(({ memory }) => memory).filter(({ source }) => source === undefined);
+  if (entry.foldRepeat === true && memories.some((memory) => isRepeat(entry, memory))) return undefined;
   const vectors = await parts.store.vectors(
     scope,
     memories.map(({ id }) => id),

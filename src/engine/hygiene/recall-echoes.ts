@@ -106,6 +106,12 @@ export class RecallEchoes {
   }
 }
 
+/** Whether any three words that follow each other in a text do so in another, of a shorter text all of it. */
+export function sharesWords(text: string, other: string): boolean {
+  const there = new Set(scan(other).shingles);
+  return scan(text).shingles.some((shingle) => there.has(shingle));
+}
+
 function charactersOf(hits: readonly Hit[]): number {
   return hits.reduce((sum, hit) => sum + hit.memory.content.length, 0);
 }

@@ -92,6 +92,25 @@ suite("write hygiene", () => {
       assert.equal(await count(), 1);
     });
 
+    test("the same text to the letter is the memory that is there, which takes over what it lacks", async () => {
+      const { id } = await memory.store("Ada prefers tea in the morning.");
+      for (const onSimilar of ["flag", "return"] as const) {
+        const again = await memory.store("Ada prefers tea in the morning.", {
+          onSimilar,
+          pinned: true,
+          tags: [onSimilar],
+        });
+        assert.deepEqual([again.outcome, again.id, again.pinned, again.flags], ["existing", id, true, []]);
+      }
+      assert.deepEqual((await memory.get(id))?.tags, ["flag", "return"]);
+    });
+
+    test("a turn of a thread without a time was said twice", async () => {
+      const turn = { thread: "trip", speaker: "Ada", onSimilar: "return" } as const;
+      for (const text of ["We take the train.", "we take the train"])
+        assert.equal((await memory.store(text, turn)).outcome, "stored");
+    });
+
     test("another number, name or negation is stored", async () => {
       const texts = [
         "Book for the 7th",

@@ -8,6 +8,7 @@ import type {
   UndoResult,
 } from "../../contract/consolidation.ts";
 import { StrataError } from "../../contract/errors.ts";
+import { isRepeat } from "../../contract/exact-duplicates.ts";
 import type { Memory, StoredDocument, StoredVector } from "../../contract/memory.ts";
 import type {
   AddResult,
@@ -47,7 +48,7 @@ import { assertCandidateQuery } from "../candidate-query.ts";
 import { assertChunkPatch, assertVersion, noSuchMemory } from "../chunk-patch.ts";
 import { decodeCursor, decodeNameCursor, encodeCursor, encodeNameCursor } from "../cursor.ts";
 import { matchesFilter } from "../filter-match.ts";
-import { isRepeat, repeatPatch } from "../repeats.ts";
+import { repeatPatch } from "../repeats.ts";
 import { resolveEntries } from "../resolve-entries.ts";
 import { noSuchSnapshot, snapshotLimitReached, snapshotTaken } from "../snapshot-errors.ts";
 import { maxTuningDecisions } from "../tuning-bound.ts";

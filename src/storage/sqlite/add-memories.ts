@@ -1,7 +1,8 @@
+import { isRepeat } from "../../contract/exact-duplicates.ts";
 import type { Memory } from "../../contract/memory.ts";
 import type { AddResult, Evicted, NewEntry } from "../../contract/memory-store.ts";
 import { arrangeVectors } from "../arrange-vectors.ts";
-import { isRepeat, repeatPatch } from "../repeats.ts";
+import { repeatPatch } from "../repeats.ts";
 import { resolveEntries } from "../resolve-entries.ts";
 import { enforceCapacity, expired } from "./capacity.ts";
 import { expiryOf, insertEntry, type Life, touchEntries } from "./entry-rows.ts";
