@@ -320,8 +320,9 @@ export interface NewEntry {
   readonly speaker?: string | undefined;
   readonly idempotencyKey?: string | undefined;
   /**
-   * Instead of being added, the entry is taken for a visible memory that it repeats (`isRepeat`). That memory is used once more, takes over
-   * further tags, and importance, tier and pin where they are higher. Of several, the one added first. Default false.
+   * Instead of being added, the entry is taken for a visible memory that it repeats (`isRepeat`). That memory is used once
+   * more, takes over further tags, and importance, tier and pin where they are higher. Of several, the one added first.
+   * Default false.
    */
   readonly foldRepeat?: boolean | undefined;
   /** Null when the model knew nothing in the text. */
