@@ -236,6 +236,19 @@ for (const driver of Object.keys(drivers) as (keyof typeof drivers)[]) {
       assert.equal((await bold.runConsolidation()).counts.merge, 1);
     });
 
+    test("near-duplicates with more tags than one memory may have are left alone", async () => {
+      const { consolidator, add } = await setup(driver, {
+        neighbours: async () => ["one", "two"],
+        mergeSimilar: true,
+      });
+      const { vector } = sampleEntry("x");
+      const tags = (from: string) => Array.from({ length: 33 }, (_, at) => `${from}${at}`);
+      await add("one", { content: "Ada prefers green tea", vector, tags: tags("x") });
+      await add("two", { content: "ada prefers green tea!", vector, tags: tags("y") });
+      const { proposals, counts } = await consolidator.runConsolidation();
+      assert.deepEqual([proposals, counts.merge], [[], 0]);
+    });
+
     test("a search for neighbours that fails is told, and the pass goes on", async () => {
       const neighbours = async () => {
         throw new TypeError("down");

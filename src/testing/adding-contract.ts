@@ -205,6 +205,15 @@ export function addingContract(bench: () => ContractBench): void {
       assert.deepEqual((await store.get(scope, ["a"]))[0]?.tags, ["a", "b", "c"]);
     });
 
+    test("a repeat is found among many others of the same words", async () => {
+      const entries = Array.from({ length: 40 }, (_, at) =>
+        sampleEntry(`m${at}`, { content: "ok", speaker: `speaker ${at}` }),
+      );
+      await store.add(scope, entries);
+      const { memories } = await add("new", { content: "ok", speaker: "speaker 39", foldRepeat: true });
+      assert.equal(memories[0]!.memory.id, "m39");
+    });
+
     test("of several that say the same the one added first is used", async () => {
       for (const id of ["b", "a", "c"]) await add(id, { content: "Ada prefers tea" });
       const { memories } = await add("d", { content: "Ada prefers tea", foldRepeat: true });

@@ -135,8 +135,18 @@ suite("audit", () => {
     await store("a", "Ada prefers tea", { pinned: true });
     await store("b", "Ada prefers tea", { pinned: true });
     await store("c", "!!!", { pinned: true });
+    for (const dryRun of [true, false]) {
+      const { found, fixed } = await memory.audit({ fix: true, dryRun });
+      assert.deepEqual([found.duplicate, found.junk, fixed, await ids()], [1, 1, 0, ["a", "b", "c"]]);
+    }
+  });
+
+  test("duplicates with more tags than one memory may have are told and left", async () => {
+    const tags = (from: string) => Array.from({ length: 33 }, (_, at) => `${from}${at}`);
+    await store("a", "Ada prefers tea", { tags: tags("x") });
+    await store("b", "Ada prefers tea", { tags: tags("y") });
     const { found, fixed } = await memory.audit({ fix: true });
-    assert.deepEqual([found.duplicate, found.junk, fixed, await ids()], [1, 1, 0, ["a", "b", "c"]]);
+    assert.deepEqual([found.duplicate, fixed, await ids()], [1, 0, ["a", "b"]]);
   });
 
   test("turns said twice, and short turns, are neither", async () => {

@@ -165,6 +165,20 @@ suite("write hygiene", () => {
       assert.deepEqual((await memory.update(id, { content: token })).flags, ["secret"]);
     });
 
+    test("a refusal tells the rule and where in the text or the document it stands", async () => {
+      const policy = { onSecret: "refuse" } as const;
+      const text = `${"Ada prefers tea. ".repeat(400)}${token}`;
+      const offset = text.indexOf(token);
+      const tells = (error: unknown) => {
+        assert.ok(StrataError.isInstance(error));
+        assert.deepEqual(error.details, { rule: "npm-token", offset, findings: 1 });
+        assert.match(error.message, new RegExp(`at character ${offset} stands`));
+        return true;
+      };
+      await assert.rejects(memory.store(text, policy), tells);
+      await assert.rejects(memory.ingest({ name: "notes", text }, policy), tells);
+    });
+
     test("the configuration decides where a call says nothing", async () => {
       await memory.close();
       memory = await open({ "hygiene.secrets": "refuse" });
@@ -185,6 +199,21 @@ suite("write hygiene", () => {
       assert.deepEqual((await memory.store(echo)).flags, ["recall-loop"]);
       await assert.rejects(memory.store(`${echo}!`, { onRecallLoop: "refuse" }), withCode("RECALL_LOOP"));
       assert.deepEqual((await memory.store(echo, { onRecallLoop: "off", id: "x" })).flags, []);
+    });
+
+    test("from four fifths of the three-word sequences on a text is an echo", async () => {
+      await memory.recall("what does Ada drink?");
+      // Five sequences of the hit, and one or two of the text's own.
+      assert.deepEqual((await memory.store(`${facts[0]} daily`)).flags, ["recall-loop"]);
+      assert.deepEqual((await memory.store(`${facts[0]} and evening`)).flags, []);
+    });
+
+    test("the configuration decides where a call says nothing", async () => {
+      await memory.close();
+      memory = await open({ "hygiene.recall_loops": "refuse" });
+      await memory.recall("what does Ada drink?");
+      await assert.rejects(memory.store(facts[0]!), withCode("RECALL_LOOP"));
+      assert.deepEqual((await memory.store(facts[0]!, { onRecallLoop: "off" })).flags, []);
     });
 
     test("what is new, corrected or long after is none", async () => {
