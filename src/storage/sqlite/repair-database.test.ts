@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
+import fc from "fast-check";
 import type { MemoryStore } from "../../contract/memory-store.ts";
 import { plainAnalyzer, sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
 import { checkConsistency } from "./check-consistency.ts";
@@ -221,6 +222,77 @@ test("documents are told that are lost, or whose own row is", async () => {
   });
   assert.deepEqual(lost.report.lostDocuments, [{ namespace: "n", uri: "e" }]);
   assert.equal(lost.report.documents, 1);
+});
+
+/** Enough of everything for tables of many pages. */
+async function fill(store: MemoryStore): Promise<void> {
+  const texts = Array.from({ length: 60 }, (_, at) => `text ${at} ${"lorem ipsum ".repeat(at)}`);
+  await store.add(
+    scope,
+    texts.map((content, at) => sampleEntry(`many${at}`, { content })),
+  );
+  const { memories } = await store.lacking(scope, "next-model", page);
+  const values = Float32Array.of(0, 0, 1, 0);
+  await store.addVectors(
+    scope,
+    "next-model",
+    memories.map(({ row, memory }) => ({ row, version: memory.version, values })),
+  );
+  await store.saveSnapshot(scope, "full", {});
+  await store.forget(scope, { ids: ["many7", "many8", "many9"] });
+}
+
+/** What a file holds, each kind as one number; of vectors those of the rows given. */
+function figuresOf(path: string, rows?: ReadonlySet<number>): Record<string, number> {
+  using database = new DatabaseSync(path, { readOnly: true });
+  const count = (sql: string) => Number(Object.values(database.prepare(sql).get() ?? {})[0]);
+  const owners = database.prepare("select row from vector union all select row from side_vector").all();
+  return {
+    memories: count("select count(*) from memory where entry in (select id from entry)"),
+    documents: count("select count(*) from document"),
+    vectors: owners.filter(({ row }) => rows === undefined || rows.has(Number(row))).length,
+    journal: count("select count(*) from journal"),
+    tuning: count("select count(*) from tuning"),
+    kept: count("select coalesce(sum(memories), 0) from snapshot"),
+  };
+}
+
+test("whatever page is destroyed, what came back and what is told to be lost are what was there", async () => {
+  const damaged = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+  await fc.assert(
+    fc.asyncProperty(damaged, async (place) => {
+      let before: Buffer | undefined;
+      const { report, path } = await repaired((database, file) => {
+        database.exec("pragma wal_checkpoint(truncate)");
+        database.close();
+        before = readFileSync(file);
+        const bytes = Buffer.from(before);
+        const at = Math.floor((place * bytes.length) / 4_096) * 4_096;
+        writeFileSync(file, bytes.fill(0x5a, at, at + 4_096));
+      }, fill);
+      const whole = join(folder, "whole.db");
+      writeFileSync(whole, before!);
+      using database = new DatabaseSync(path, { readOnly: true });
+      const rows = new Set(
+        database
+          .prepare("select row from memory")
+          .all()
+          .map(({ row }) => Number(row)),
+      );
+      const sum = (counts: readonly number[]) => counts.reduce((total, one) => total + one, 0);
+      const lost: Record<string, number> = {
+        memories: report.lost.length,
+        documents: report.lostDocuments.length,
+        vectors: sum(report.lostVectors.map(({ vectors }) => vectors)),
+        journal: report.journal.lost,
+        tuning: report.lostTuning,
+        kept: sum(report.tornSnapshots.map((one) => one.lost ?? 0)),
+      };
+      const found = Object.entries(figuresOf(path)).map(([kind, count]) => [kind, count + lost[kind]!]);
+      assert.deepEqual(Object.fromEntries(found), figuresOf(whole, rows));
+    }),
+    { numRuns: 15 },
+  );
 });
 
 test("an empty document comes back", async () => {
