@@ -203,6 +203,8 @@ export class ConsolidationPass {
     if (this.#planned) return actions.map(() => "done");
     const { outcomes, evicted } = await this.#store.apply(scope, run, actions, { signal });
     this.#evict(evicted);
+    // Whoever asks or stores meanwhile waits for one slice, not for as many as the store lets follow each other.
+    await new Promise(setImmediate);
     return outcomes;
   }
 
