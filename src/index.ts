@@ -14,12 +14,23 @@ export type { CacheSelector } from "./caching/result-cache.ts";
 export type {
   ConsolidationReport,
   ConsolidationStats,
+  HookReport,
   MoveCounts,
   PassFailure,
   PassStage,
 } from "./consolidation/consolidation-report.ts";
 export type { MemoryConsolidatorOptions, NeighbourSearch } from "./consolidation/consolidator-options.ts";
 export { demotionPolicy } from "./consolidation/demotion-policy.ts";
+export type {
+  ComposedMemory,
+  ConsolidationHooks,
+  ExtractedFact,
+  ExtractHook,
+  HookDraft,
+  HookInput,
+  MemoryComposer,
+  SummarizeHook,
+} from "./consolidation/language-hooks.ts";
 export {
   type AnalyzedCandidate,
   type BackgroundOptions,

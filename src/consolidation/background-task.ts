@@ -2,6 +2,7 @@ import { v7 as uuidv7 } from "uuid";
 import type { Clock } from "../contract/clock.ts";
 import type { MemoryStore } from "../contract/memory-store.ts";
 import { operationChannels } from "../contract/operations.ts";
+import type { Scope } from "../contract/scope.ts";
 import type { ConsolidationReport } from "./consolidation-report.ts";
 import { isPassDue, readPassState } from "./pass-state.ts";
 
@@ -27,6 +28,8 @@ export interface BackgroundTaskSetup {
   readonly consolidate: ((options: BackgroundPass) => Promise<ConsolidationReport>) | undefined;
   /** Namespaces used in this process since it was last asked. */
   readonly takeUsed: () => readonly string[];
+  /** Whether there is something to do although nothing was written. */
+  readonly isHookDue: (scope: Scope) => Promise<boolean>;
   /** Told when a round fails; the next may find the disk free and the file unlocked. */
   readonly onFailure: () => void;
 }
@@ -139,7 +142,8 @@ export class BackgroundTask {
       const wasUsed = this.#used.delete(namespace);
       const scope = { namespace };
       const state = wasUsed ? undefined : await readPassState(store, scope);
-      if (!(await isPassDue(store, scope, state, clock.now()))) continue;
+      const isDue = await isPassDue(store, scope, state, clock.now());
+      if (!isDue && !(await this.#setup.isHookDue(scope))) continue;
       await consolidate({ namespace, signal, ...passBounds });
       passes += 1;
       if (passes === passesAtMost) return;

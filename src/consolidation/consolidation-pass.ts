@@ -13,6 +13,7 @@ import { type Tier, type TierTable, tiers } from "../contract/tier.ts";
 import type { ConsolidationReport, MoveCounts, PassFailure, PassStage } from "./consolidation-report.ts";
 import type { ConsolidatorSettings } from "./consolidator-options.ts";
 import { type DuplicatePage, DuplicateSearch } from "./duplicate-search.ts";
+import { HookPass } from "./hook-pass.ts";
 import type { MergeProposal } from "./merge-plan.ts";
 import type { MovePolicy, MoveRoute } from "./move-policy.ts";
 import { type PassState, readPassState, writePassState } from "./pass-state.ts";
@@ -37,8 +38,12 @@ export interface PassCall {
   readonly maxExamined: number;
   /** Look for near-duplicates. */
   readonly similar: boolean;
+  /** Call the hooks. */
+  readonly hooks: boolean;
   /** Called before each slice; what it throws ends the pass between two slices. */
   readonly beforeSlice: () => Promise<void>;
+  /** Called while a hook is at work. */
+  readonly keepOn: () => Promise<void>;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -60,6 +65,7 @@ export class ConsolidationPass {
   #expired = { count: 0, byTier: countsByTier() };
   #changed = 0;
   #more = false;
+  #hooks: HookPass | undefined;
 
   constructor(store: MemoryStore, settings: ConsolidatorSettings, call: PassCall) {
     this.#store = store;
@@ -82,6 +88,7 @@ export class ConsolidationPass {
     for (const policy of this.#settings.policies) {
       await this.#stage(policy.kind, () => this.#move(policy, before));
     }
+    if (this.#call.hooks) await this.#callHooks();
     if (!dryRun) {
       const { day, at } = { day: utcDay(this.#now), at: this.#settings.clock.now() };
       const generation = await this.#store.generation(scope);
@@ -101,6 +108,33 @@ export class ConsolidationPass {
     this.#stagesMs[stage] = (this.#stagesMs[stage] ?? 0) + ms;
     publishStage(this.#call.source, "consolidate", stage, ms);
     return result;
+  }
+
+  async #callHooks(): Promise<void> {
+    const { summarize, extract } = this.#settings.hooks;
+    if (!summarize && !extract) return;
+    const hooks = await HookPass.begin(this.#store, this.#settings, {
+      ...this.#call,
+      onFailure: (stage, code) => this.#fail({ stage, code }),
+      onApplied: (actions, { outcomes, evicted }) => {
+        this.#evict(evicted);
+        for (const [at, { memory }] of actions.entries()) {
+          if (outcomes[at] === "full") this.#full.add(memory.tier);
+        }
+      },
+    });
+    this.#hooks = hooks;
+    if (summarize) await this.#stage("summarize", () => hooks.summarize());
+    if (extract) await this.#stage("extract", () => hooks.extract());
+    await hooks.end();
+  }
+
+  /** Told once of each kind. */
+  #fail(failure: PassFailure): void {
+    const isKnown = this.#failures.some(
+      ({ stage, code }) => stage === failure.stage && code === failure.code,
+    );
+    if (!isKnown) this.#failures.push(failure);
   }
 
   async #expire(): Promise<void> {
@@ -253,9 +287,10 @@ export class ConsolidationPass {
       evicted: this.#evicted,
       full: [...this.#full],
       changed: this.#changed,
+      hooks: this.#hooks?.reports ?? {},
       proposals: this.#proposals,
       failures: this.#failures,
-      more: this.#more,
+      more: this.#more || (this.#hooks?.more ?? false),
       busy: false,
     };
   }

@@ -38,6 +38,8 @@ export interface ConsolidationReport {
   readonly full: readonly Tier[];
   /** Planned and not made, because the memory was changed, moved or removed meanwhile. */
   readonly changed: number;
+  /** What hooks were offered and returned; of a dry run, what they would be offered. Absent: it was not called. */
+  readonly hooks: Readonly<Partial<Record<"summarize" | "extract", HookReport>>>;
   /** Pairs that look alike and are left to somebody's decision. */
   readonly proposals: readonly MergeProposal[];
   /** Stages that failed and were left out; the others went on. */
@@ -46,6 +48,22 @@ export interface ConsolidationReport {
   readonly more: boolean;
   /** Another worker tends this namespace just now: nothing was done. */
   readonly busy: boolean;
+}
+
+/** One hook in one pass. */
+export interface HookReport {
+  /** Groups of memories offered, one a call. */
+  readonly calls: number;
+  /** Memories offered. */
+  readonly memories: number;
+  /** Ids of the memories added, journaled under the pass's run. */
+  readonly added: readonly string[];
+  /** Of these, those with what looks like a credential, where the policy is to flag. */
+  readonly flagged: readonly string[];
+  /** Taken for a memory that was there, which was used once more. */
+  readonly folded: number;
+  /** Not valid; why is among the failures. */
+  readonly refused: number;
 }
 
 export interface PassFailure {

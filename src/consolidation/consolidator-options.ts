@@ -4,11 +4,12 @@ import type { Memory } from "../contract/memory.ts";
 import type { Scope } from "../contract/scope.ts";
 import type { TierTable } from "../contract/tier.ts";
 import { demotionPolicy } from "./demotion-policy.ts";
+import type { ConsolidationHooks, ExtractHook, MemoryComposer, SummarizeHook } from "./language-hooks.ts";
 import type { MovePolicy } from "./move-policy.ts";
 import { promotionPolicy } from "./promotion-policy.ts";
 
 /** How a `MemoryConsolidator` works. All of it is bounded. */
-export interface MemoryConsolidatorOptions {
+export interface MemoryConsolidatorOptions extends ConsolidationHooks {
   /** Namespace of calls that name none. Default "default". */
   readonly namespace?: string | undefined;
   /** Relevance 0..1 from which on an entry is promoted. Default .75. */
@@ -29,6 +30,10 @@ export interface MemoryConsolidatorOptions {
   readonly maxActions?: number | undefined;
   /** Most changed memories a pass looks at for duplicates. 0: none; default 10,000. */
   readonly maxExamined?: number | undefined;
+  /** Ends calls of hooks, and has no other begin. */
+  readonly hookSignal?: AbortSignal | undefined;
+  /** Makes memories of what hooks return; needed with one. A memory's own consolidator has one. */
+  readonly compose?: MemoryComposer | undefined;
   /** Runs before each pass, such as the writing of uses that wait. */
   readonly prepare?: (() => Promise<void>) | undefined;
   /** Namespaces used since it was last asked, for the background task to come to first. Default: none. */
@@ -46,6 +51,14 @@ export type NeighbourSearch = (
   call: { readonly signal: AbortSignal | undefined },
 ) => Promise<readonly string[]>;
 
+/** Hooks with their bounds. */
+export interface CheckedHooks {
+  readonly summarize: SummarizeHook | undefined;
+  readonly extract: ExtractHook | undefined;
+  readonly hookTimeoutMs: number;
+  readonly maxHookCalls: number;
+}
+
 /** Options with their defaults. */
 export interface ConsolidatorSettings {
   readonly namespace: string;
@@ -56,6 +69,10 @@ export interface ConsolidatorSettings {
   readonly neighbours: NeighbourSearch | undefined;
   readonly maxActions: number;
   readonly maxExamined: number;
+  readonly hooks: CheckedHooks;
+  readonly hookSignal: AbortSignal | undefined;
+  /** There when a hook is. */
+  readonly compose: MemoryComposer | undefined;
   readonly prepare: (() => Promise<void>) | undefined;
   readonly takeUsed: () => readonly string[];
   readonly clock: Clock;
@@ -73,6 +90,12 @@ const names: readonly string[] = [
   "neighbours",
   "maxActions",
   "maxExamined",
+  "summarize",
+  "extract",
+  "hookTimeoutMs",
+  "maxHookCalls",
+  "hookSignal",
+  "compose",
   "prepare",
   "takeUsed",
   "clock",
@@ -92,6 +115,10 @@ export function checkConsolidatorOptions(options: MemoryConsolidatorOptions): Co
   if (!(demoteBelow <= promoteFrom)) {
     throw invalid("demotionThreshold", `at most consolidationThreshold, ${promoteFrom}`, demoteBelow);
   }
+  const hasHook = options.summarize !== undefined || options.extract !== undefined;
+  if (hasHook && options.compose === undefined) {
+    throw invalid("compose", "what makes memories of what summarize and extract return", options.compose);
+  }
   return {
     namespace: options.namespace ?? "default",
     decayRate: share(options.decayRate ?? 0.1, "decayRate"),
@@ -101,11 +128,28 @@ export function checkConsolidatorOptions(options: MemoryConsolidatorOptions): Co
     neighbours: options.neighbours,
     maxActions: count(options.maxActions ?? 100_000, 1, "maxActions"),
     maxExamined: count(options.maxExamined ?? 10_000, 0, "maxExamined"),
+    hooks: checkHooks(options),
+    hookSignal: options.hookSignal,
+    compose: options.compose,
     prepare: options.prepare,
     takeUsed: options.takeUsed ?? (() => []),
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
   };
+}
+
+/** @throws INVALID_ARGUMENT */
+export function checkHooks(hooks: ConsolidationHooks): CheckedHooks {
+  for (const name of ["summarize", "extract"] as const) {
+    const hook: unknown = hooks[name];
+    if (hook !== undefined && typeof hook !== "function") throw invalid(name, "a function", hook);
+  }
+  const { summarize, extract, hookTimeoutMs = 30_000, maxHookCalls = 8 } = hooks;
+  // What a timer can wait for.
+  if (!(hookTimeoutMs >= 1 && hookTimeoutMs < 2 ** 31)) {
+    throw invalid("hookTimeoutMs", "milliseconds from 1 to 2,147,483,647", hookTimeoutMs);
+  }
+  return { summarize, extract, hookTimeoutMs, maxHookCalls: count(maxHookCalls, 1, "maxHookCalls") };
 }
 
 function share(value: number, name: string): number {

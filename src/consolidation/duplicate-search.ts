@@ -1,10 +1,10 @@
 import type { MergeAction } from "../contract/consolidation.ts";
-import { StrataError } from "../contract/errors.ts";
 import { tagsFit } from "../contract/exact-duplicates.ts";
 import type { Memory } from "../contract/memory.ts";
-import type { ChangePage, MemoryStore } from "../contract/memory-store.ts";
+import type { MemoryStore } from "../contract/memory-store.ts";
 import { areNearDuplicates, cosineOf } from "../contract/near-duplicates.ts";
 import type { Scope } from "../contract/scope.ts";
+import { changesSince } from "./changes-since.ts";
 import type { ConsolidatorSettings } from "./consolidator-options.ts";
 import { compareWorth, isMergeable, type MergeProposal, mergeOf, planExactMerges } from "./merge-plan.ts";
 
@@ -74,22 +74,11 @@ export class DuplicateSearch {
     cursor: string | undefined,
     limit: number,
   ): Promise<Omit<DuplicatePage, "merges" | "proposals"> & { readonly changed: readonly Memory[] }> {
-    const { rows, removed, cursor: next, more } = await this.#changes(cursor, limit);
+    const { rows, removed, cursor: next, more } = await changesSince(this.#store, this.#scope, cursor, limit);
     const notes = rows.filter((row) => row.source === undefined).map((row) => row.row);
     const read = await this.#store.read(this.#scope, notes);
     const changed = read.filter((memory) => memory !== undefined && isMergeable(memory)) as Memory[];
     return { changed, examined: rows.length + removed.length, cursor: next, more };
-  }
-
-  async #changes(cursor: string | undefined, limit: number): Promise<ChangePage> {
-    try {
-      return await this.#store.changes(this.#scope, cursor, limit);
-    } catch (error) {
-      const isLost =
-        StrataError.isInstance(error) && (error.code === "FEED_TRUNCATED" || error.code === "INVALID_CURSOR");
-      if (cursor === undefined || !isLost) throw error;
-      return this.#store.changes(this.#scope, undefined, limit);
-    }
   }
 
   async #exact(changed: readonly Memory[]): Promise<FoundMerge[]> {

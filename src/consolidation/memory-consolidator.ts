@@ -17,6 +17,7 @@ import {
   invalid,
   type MemoryConsolidatorOptions,
 } from "./consolidator-options.ts";
+import { readHookState } from "./hook-state.ts";
 import type { MovePolicy } from "./move-policy.ts";
 import { planMoves } from "./plan-moves.ts";
 
@@ -33,6 +34,8 @@ export interface ConsolidationOptions {
   readonly maxExamined?: number | undefined;
   /** Look for near-duplicates, where the consolidator has `neighbours`. Default true. */
   readonly similar?: boolean | undefined;
+  /** Call the hooks, where the consolidator has some. Default true. */
+  readonly hooks?: boolean | undefined;
 }
 
 /** One entry that a pass would move. */
@@ -114,10 +117,14 @@ export class MemoryConsolidator {
         maxActions,
         maxExamined,
         similar: options.similar ?? true,
+        hooks: options.hooks ?? true,
         signal,
         async beforeSlice() {
           await breath();
           signal?.throwIfAborted();
+          await lease?.renew();
+        },
+        async keepOn() {
           await lease?.renew();
         },
       });
@@ -166,8 +173,9 @@ export class MemoryConsolidator {
   }
 
   /**
-   * Moves one memory to a higher tier, whatever its relevance.
-   * @throws NOT_FOUND, INVALID_ARGUMENT For a tier that is not higher; CHUNK_IMMUTABLE For a part of a document
+   * Moves one memory to a higher tier, whatever its relevance; a document as a whole.
+   * @param id Of a memory, of a chunk, or of a document.
+   * @throws NOT_FOUND, INVALID_ARGUMENT For a tier that is not higher
    */
   promoteMemory(
     id: string,
@@ -177,7 +185,7 @@ export class MemoryConsolidator {
     return this.#moveOne("promote", id, toTier, options);
   }
 
-  /** Moves one memory to a lower tier, whatever its relevance. @throws as {@link promoteMemory} */
+  /** Moves one memory or document to a lower tier, whatever its relevance. @throws as {@link promoteMemory} */
   demoteMemory(
     id: string,
     toTier: Tier,
@@ -194,16 +202,8 @@ export class MemoryConsolidator {
   ): Promise<MoveResult> {
     checkTier(to, "toTier");
     const scope = this.#scope(options.namespace);
-    const [memory] = await this.#store.get(scope, [id]);
-    if (!memory) throw new StrataError("NOT_FOUND", `No memory has the id "${id}".`, { details: { id } });
-    if (memory.source) {
-      throw new StrataError(
-        "CHUNK_IMMUTABLE",
-        `"${id}" is part of a document, which moves as a whole: update its tier instead.`,
-        { details: { id } },
-      );
-    }
-    const { tier: from, version } = memory;
+    const { signal } = options;
+    const { from, ...moved } = await this.#movable(scope, id, signal);
     const rises = tiers.indexOf(to) > tiers.indexOf(from);
     if (to === from || rises !== (kind === "promote")) {
       throw invalid("toTier", `a tier ${kind === "promote" ? "above" : "below"} ${from}`, to);
@@ -211,18 +211,38 @@ export class MemoryConsolidator {
     const run = uuidv7();
     const action: MoveAction = {
       kind,
-      id,
-      document: false,
+      ...moved,
       from,
       to,
-      version,
       reason: `${kind}d on request`,
     };
-    const { signal } = options;
     const { outcomes, evicted } = await this.#store.apply(scope, run, [action], { signal });
     const outcome = outcomes[0]!;
     if (outcome === "done") this.#totals.addMove(action, evicted.length);
     return { run, outcome, evicted };
+  }
+
+  /** The memory of that id, or the document that it is the id of, or of a part of which. @throws NOT_FOUND */
+  async #movable(
+    scope: Scope,
+    id: string,
+    signal: AbortSignal | undefined,
+  ): Promise<Pick<MoveAction, "id" | "document" | "from" | "version">> {
+    const [memory] = await this.#store.get(scope, [id]);
+    if (memory) {
+      const { source, tier: from, version } = memory;
+      if (source) return { id: source.documentId, document: true, from, version: undefined };
+      return { id, document: false, from, version };
+    }
+    let cursor: string | undefined;
+    do {
+      signal?.throwIfAborted();
+      const page = await this.#store.documents(scope, { limit: 1_000, cursor });
+      const document = page.documents.find((each) => each.id === id);
+      if (document) return { id, document: true, from: document.tier, version: undefined };
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+    throw new StrataError("NOT_FOUND", `No memory or document has the id "${id}".`, { details: { id } });
   }
 
   /**
@@ -258,6 +278,7 @@ export class MemoryConsolidator {
           : (pass) => this.runConsolidation({ ...pass, similar: this.#settings.mergeSimilar }),
       prepare: this.#settings.prepare,
       takeUsed: this.#settings.takeUsed,
+      isHookDue: (scope) => this.#isHookDue(scope),
       onFailure: () => this.#totals.fail(),
     });
     this.#background.start(options.atOnce ?? false);
@@ -280,6 +301,14 @@ export class MemoryConsolidator {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Whether a hook has something to do in a namespace in which nothing was written. */
+  async #isHookDue(scope: Scope): Promise<boolean> {
+    const { hooks, clock } = this.#settings;
+    if (!hooks.summarize && !hooks.extract) return false;
+    const { dueAt } = await readHookState(this.#store, scope);
+    return dueAt !== undefined && dueAt <= clock.now();
   }
 
   #scope(namespace: string | undefined): Scope {
@@ -342,6 +371,7 @@ function busyReport(run: string, { namespace }: Scope, now: number): Consolidati
     evicted: [],
     full: [],
     changed: 0,
+    hooks: {},
     proposals: [],
     failures: [],
     more: false,

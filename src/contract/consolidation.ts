@@ -51,7 +51,7 @@ export interface CandidatePage {
 }
 
 /**
- * Up or down, usually one step. Done only if the entry is still in `from` with this version. Its time to live starts anew
+ * Up or down, usually one step. Done only if the entry is still in `from` with this version (undefined: with any). Its time to live starts anew
  * in the new tier, a promotion never ending it earlier; its keys, uses and version stay, and no index has to follow.
  */
 export interface MoveAction {
@@ -60,7 +60,7 @@ export interface MoveAction {
   readonly document: boolean;
   readonly from: Tier;
   readonly to: Tier;
-  readonly version: number;
+  readonly version: number | undefined;
   readonly reason: string;
 }
 

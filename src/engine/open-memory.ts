@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { totalmem } from "node:os";
 import { type Config, type ConfigOverrides, loadConfig } from "../config/config.ts";
+import type { ConsolidationHooks } from "../consolidation/language-hooks.ts";
 import { type Clock, systemClock } from "../contract/clock.ts";
 import type { EmbeddingModel } from "../contract/embedding-model.ts";
 import { StrataError } from "../contract/errors.ts";
@@ -46,10 +47,14 @@ export interface OpenOptions extends ConfigOverrides {
   readonly ranking?: Partial<RankingOptions> | undefined;
   /** Puts the best hits of each recall in order; `rerank: false` in a call does without. Default: none. */
   readonly reranker?: Reranker | undefined;
+  /** A language model of your own that summarizes what is about to expire, and extracts facts from conversations. */
+  readonly consolidation?: ConsolidationHooks | undefined;
   /** For tests. Default: the machine's time. */
   readonly clock?: Clock | undefined;
 }
 
+/** Names of {@link ConsolidationHooks}. */
+const hookNames = ["summarize", "extract", "hookTimeoutMs", "maxHookCalls"];
 /** Memories like a changed one that are compared with it. */
 const neighbourCount = 8;
 
@@ -66,6 +71,7 @@ const optionNames = [
   "ranking",
   "reranker",
   "preload",
+  "consolidation",
   "clock",
 ];
 
@@ -93,11 +99,17 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     preload,
     ranking,
     reranker,
+    consolidation,
     clock = systemClock,
     ...overrides
   } = checkOptions(given, optionNames, "openMemory");
   const checkedCache = checkQueryCache(queryCache);
   const checkedRanking = checkRanking(ranking);
+  const hooks = checkOptions(consolidation, hookNames, "openMemory's consolidation");
+  if (consolidation !== undefined) {
+    const { checkHooks } = await import("../consolidation/consolidator-options.ts");
+    checkHooks(hooks);
+  }
   const config = await loadConfig(overrides);
   const { path } = config.database;
   if (mustExist === true && !existsSync(path)) {
@@ -138,6 +150,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     },
     async consolidator() {
       const { MemoryConsolidator } = await import("../consolidation/memory-consolidator.ts");
+      const { memoryComposer } = await import("./compose-memories.ts");
       const { threshold, demotionThreshold } = config.consolidation;
       return new MemoryConsolidator(store, {
         namespace: config.namespace,
@@ -148,6 +161,9 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
         neighbours: (scope, { id }, { signal }) => parts.neighbours(scope, id, neighbourCount, signal),
         prepare: () => parts.uses.flush(),
         takeUsed: () => parts.uses.takeUsed(),
+        ...hooks,
+        hookSignal: parts.closing.signal,
+        compose: memoryComposer(parts, config.hygiene.secrets),
         clock,
       });
     },

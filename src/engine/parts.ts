@@ -51,6 +51,8 @@ export class Parts {
   readonly store: MemoryStore;
   readonly clock: Clock;
   readonly uses: UseBuffer;
+  /** Aborted when the memory begins to close: ends what may take hours. */
+  readonly closing: AbortController = new AbortController();
   /** Whatever publishes operations of this memory, and of these what is not the memory itself. */
   readonly sources: object[] = [this];
   readonly rooms: object[] = [this];

@@ -116,8 +116,6 @@ export class Strata {
   readonly #echoes: RecallEchoes;
   readonly #tuning: SelfTuning;
   readonly #running = new Set<Promise<unknown>>();
-  /** Ends what may take hours. */
-  readonly #stop = new AbortController();
   #closing: Promise<void> | undefined;
 
   /** @internal */
@@ -517,7 +515,8 @@ export class Strata {
     return this.#run("reembed", async () => {
       const checked = checkReembed(options);
       const names = checked.all ? await this.#parts.store.namespaces() : [checked.namespace];
-      const signals = checked.signal ? [checked.signal, this.#stop.signal] : [this.#stop.signal];
+      const closing = this.#parts.closing.signal;
+      const signals = checked.signal ? [checked.signal, closing] : [closing];
       const { reembed } = await import("./reembed.ts");
       return reembed(
         this.#parts,
@@ -590,7 +589,7 @@ export class Strata {
   }
 
   async #close(): Promise<void> {
-    this.#stop.abort(closedError());
+    this.#parts.closing.abort(closedError());
     await Promise.allSettled(this.#running);
     await this.queries.close();
     await this.#parts.close();

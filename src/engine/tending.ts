@@ -15,7 +15,7 @@ export interface TendingOptions {
 
 /** Namespaces that are looked at when a memory is closed, and what a pass does then at most. */
 const closingNamespaces = 4;
-const closingBounds = { maxActions: 256, maxExamined: 256, similar: false };
+const closingBounds = { maxActions: 256, maxExamined: 256, similar: false, hooks: false };
 
 /**
  * Has the consolidator tend the memory every so often while it is open, and a little when it is closed, so that the

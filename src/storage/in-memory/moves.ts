@@ -103,7 +103,8 @@ function move(
   moved: Set<number>,
 ): ActionOutcome {
   const unit = findUnit(context, space, id, document);
-  if (!unit || unit.life.tier !== from || unit.version !== version) return "changed";
+  if (!unit || unit.life.tier !== from) return "changed";
+  if (version !== undefined && unit.version !== version) return "changed";
   if (!findRoom(context, space, run, unit, to, evicted)) return "full";
   const life = { ...unit.life };
   unit.life.expiresAt = expiryAfterMove(context, life, to);

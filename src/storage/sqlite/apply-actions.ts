@@ -36,7 +36,8 @@ function move(step: WriteStep, run: string, action: MoveAction, evicted: Evicted
   const [from, to] = [tierCode(action.from), tierCode(action.to)];
   assertDirection(action);
   const moved = findMovable(step, action.id, action.document);
-  if (!moved || moved.tier !== from || moved.version !== action.version) return "changed";
+  if (!moved || moved.tier !== from) return "changed";
+  if (action.version !== undefined && moved.version !== action.version) return "changed";
   // What makes room is journaled before what takes it, so that an undo goes back through the same states.
   if (!makeRoom(step, run, moved, to, evicted)) return "full";
   moveEntry(step, moved, to, expiryAfterMove(step, moved, to));
