@@ -12,7 +12,7 @@ import type { HookReport } from "./consolidation-report.ts";
 import type { ConsolidatorSettings } from "./consolidator-options.ts";
 import { charactersAtMost, inOrderSaid, memoriesAtMost, relatedGroups } from "./hook-groups.ts";
 import { type HookState, readHookState, rememberedAtMost, writeHookState } from "./hook-state.ts";
-import type { HookDraft, HookInput } from "./language-hooks.ts";
+import type { ComposedMemory, HookDraft, HookInput } from "./language-hooks.ts";
 
 /** Names a hook, its stage, and its part of the report. */
 export type HookName = "summarize" | "extract";
@@ -227,27 +227,37 @@ export class HookPass {
     memories: readonly Memory[],
     ask: (input: HookInput) => Promise<readonly HookDraft[]>,
   ): Promise<boolean> {
-    const { dryRun, beforeSlice, signal } = this.#call;
+    const { dryRun, beforeSlice } = this.#call;
     const { calls, memories: told } = this.#report(hook);
     this.#tell(hook, { calls: calls + 1, memories: told + memories.length });
     if (dryRun) return true;
+    let composed: readonly ComposedMemory[];
     try {
-      const { clock, hooks, hookSignal } = this.#settings;
-      const drafts = await callHook((own) => ask({ memories, signal: own }), {
-        clock,
-        timeoutMs: hooks.hookTimeoutMs,
-        signals: [signal, hookSignal].filter((each) => each !== undefined),
-        beat: this.#call.keepOn,
-        beatMs,
-      });
-      await beforeSlice();
-      await this.#add(hook, drafts, memories.length);
-      this.#state = { ...this.#state, failures: { ...this.#state.failures, [hook]: 0 } };
-      return true;
+      composed = await this.#ask(memories, ask);
     } catch (error) {
-      signal?.throwIfAborted();
+      this.#call.signal?.throwIfAborted();
       return this.#fail(hook, error);
     }
+    await beforeSlice();
+    await this.#add(hook, composed, memories.length);
+    this.#state = { ...this.#state, failures: { ...this.#state.failures, [hook]: 0 } };
+    return true;
+  }
+
+  async #ask(
+    memories: readonly Memory[],
+    ask: (input: HookInput) => Promise<readonly HookDraft[]>,
+  ): Promise<readonly ComposedMemory[]> {
+    const { clock, hooks, hookSignal, compose } = this.#settings;
+    const { scope, signal, keepOn } = this.#call;
+    const drafts = await callHook((own) => ask({ memories, signal: own }), {
+      clock,
+      timeoutMs: hooks.hookTimeoutMs,
+      signals: [signal, hookSignal].filter((each) => each !== undefined),
+      beat: keepOn,
+      beatMs,
+    });
+    return drafts.length === 0 ? [] : compose!(scope, drafts, { signal });
   }
 
   async #fail(hook: HookName, error: unknown): Promise<boolean> {
@@ -265,10 +275,9 @@ export class HookPass {
   }
 
   /** Adds what a hook returned, as far as it is valid and not there yet. */
-  async #add(hook: HookName, drafts: readonly HookDraft[], from: number): Promise<void> {
+  async #add(hook: HookName, composed: readonly ComposedMemory[], from: number): Promise<void> {
     const { scope, run, signal, onFailure } = this.#call;
-    if (drafts.length === 0) return;
-    const composed = await this.#settings.compose!(scope, drafts, { signal });
+    if (composed.length === 0) return;
     const valid = composed.flatMap((each) => ("refused" in each ? [] : each));
     for (const each of composed) if ("refused" in each) onFailure(hook, each.refused);
     const there = await this.#store.sameContent(

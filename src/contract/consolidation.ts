@@ -79,7 +79,8 @@ export interface MergeAction {
 /**
  * A memory becomes again what it was: text, vector, tags, importance and all else it says. Done only if the one there has
  * this version, or none is there where it is absent. One that is there keeps its tier, life and uses; one that left comes
- * back into its tier and lives from now. Never chunks.
+ * back into its tier and lives from now. One that never was, of version 0, is added so that undo takes it away. Never
+ * chunks.
  */
 export interface RestoreAction {
   readonly kind: "restore";

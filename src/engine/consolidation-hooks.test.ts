@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import type { MemoryConsolidatorOptions } from "../consolidation/consolidator-options.ts";
-import type { ExtractedFact, HookInput } from "../consolidation/language-hooks.ts";
+import type { ExtractedFact, HookInput, MemoryComposer } from "../consolidation/language-hooks.ts";
 import { MemoryConsolidator } from "../consolidation/memory-consolidator.ts";
+import { StrataError } from "../contract/errors.ts";
 import type { Memory } from "../contract/memory.ts";
 import type { MemoryStore, NewEntry } from "../contract/memory-store.ts";
 import { createInMemoryStore } from "../storage/in-memory/in-memory-store.ts";
@@ -34,11 +35,12 @@ const drivers = {
   "in-memory": async (clock: ManualClock) => createInMemoryStore({ analyzer: plainAnalyzer, clock }),
 };
 
+const embed = async (_: unknown, texts: readonly string[]) =>
+  texts.map((text) => ({ vector: sampleVector(text.length) }));
+
 async function setup(driver: keyof typeof drivers, options: MemoryConsolidatorOptions = {}) {
   const clock = createManualClock();
   const store: MemoryStore = await drivers[driver](clock);
-  const embed = async (_: unknown, texts: readonly string[]) =>
-    texts.map((text) => ({ vector: sampleVector(text.length) }));
   const compose = memoryComposer({ clock, embed }, "refuse");
   return {
     clock,
@@ -333,6 +335,20 @@ for (const driver of Object.keys(drivers) as (keyof typeof drivers)[]) {
         ],
       );
       assert.equal((await all()).length, 2);
+    });
+
+    test("a model of vectors that is down fails the call, and it is made again", async () => {
+      let isDown = true;
+      const compose: MemoryComposer = async (...call) => {
+        if (isDown) throw new StrataError("EMBEDDING_UNAVAILABLE", "down");
+        return memoryComposer({ clock: createManualClock(), embed }, "off")(...call);
+      };
+      const { consolidator, say } = await setup(driver, { compose, extract: () => [{ content: "a fact" }] });
+      await say("a", "hello");
+      const { failures } = await consolidator.runConsolidation();
+      assert.deepEqual(failures, [{ stage: "extract", code: "EMBEDDING_UNAVAILABLE" }]);
+      isDown = false;
+      assert.equal((await consolidator.runConsolidation()).hooks.extract!.added.length, 1);
     });
 
     test("an answer that is no list fails as a whole", async () => {
