@@ -1,6 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import type { Memory, StoredDocument } from "../contract/memory.ts";
-import type { Scope } from "../contract/scope.ts";
+import type { MemoryFilter, Scope } from "../contract/scope.ts";
 import { checkFlag, checkOptions } from "./check-values.ts";
 import { encodeVector, formatVersion } from "./export-format.ts";
 import type { Parts } from "./parts.ts";
@@ -59,10 +59,11 @@ function summed(sum: Hash, value: object): string {
   return line;
 }
 
-async function* memoryPages(
+/** The memories that match, newest first, page by page. */
+export async function* memoryPages(
   parts: Parts,
   scope: Scope,
-  filter: { document?: string },
+  filter: MemoryFilter,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<readonly Memory[]> {
   let cursor: string | undefined;

@@ -7,6 +7,7 @@ import type { OperationName } from "../contract/operations.ts";
 import type { Scope } from "../contract/scope.ts";
 import type { SnapshotInfo, SnapshotItem } from "../contract/snapshot.ts";
 import { checkFlag, checkName, checkOptions } from "./check-values.ts";
+import { memoryPages } from "./export-memories.ts";
 import { checkFilter, type FilterOptions, filterNames } from "./filter-options.ts";
 import type { Parts } from "./parts.ts";
 import type { CallOptions } from "./verb-options.ts";
@@ -284,13 +285,8 @@ export class Snapshots {
   ): AsyncGenerator<readonly string[]> {
     const info = (await this.#parts.store.snapshots(scope)).find((each) => each.name === name);
     if (info === undefined) return;
-    let cursor: string | undefined;
-    do {
-      signal?.throwIfAborted();
-      const page = await this.#parts.store.list(scope, info.filter, { limit: pageSize, cursor });
-      yield page.memories.filter(({ source }) => source === undefined).map(({ id }) => id);
-      cursor = page.cursor;
-    } while (cursor !== undefined);
+    for await (const memories of memoryPages(this.#parts, scope, info.filter, signal))
+      yield memories.filter(({ source }) => source === undefined).map(({ id }) => id);
   }
 }
 

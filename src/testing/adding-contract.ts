@@ -1,20 +1,9 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
 import type { MemoryStore } from "../contract/memory-store.ts";
-import type { MemoryFilter } from "../contract/scope.ts";
-import {
-  add as addTo,
-  assertEmpty,
-  type ContractBench,
-  idsIn,
-  other,
-  publish as publishIn,
-  rejects,
-  scope,
-  thread,
-} from "./contract-bench.ts";
+import { assertEmpty, boundTo, type ContractBench, other, rejects, scope, thread } from "./contract-bench.ts";
 import type { ManualClock } from "./manual-clock.ts";
-import { hashOf, type sampleDocument, sampleEntry } from "./store-samples.ts";
+import { hashOf, sampleEntry } from "./store-samples.ts";
 
 /** The part of the contract of memory stores that is about adding and reading. */
 export function addingContract(bench: () => ContractBench): void {
@@ -23,14 +12,7 @@ export function addingContract(bench: () => ContractBench): void {
   beforeEach(() => {
     ({ store, clock } = bench());
   });
-  const add = (id: string, fields: Parameters<typeof sampleEntry>[1] = {}) => addTo(bench(), id, fields);
-  const ids = (filter: MemoryFilter = {}) => idsIn(bench(), filter);
-  const publish = (
-    uri: string,
-    texts: readonly string[],
-    fields: Parameters<typeof sampleDocument>[1] = {},
-    prefix = uri,
-  ) => publishIn(bench(), uri, texts, fields, prefix);
+  const { add, ids, publish } = boundTo(bench);
 
   describe("adding and reading", () => {
     test("what was added is read by id, whole", async () => {

@@ -52,6 +52,24 @@ export async function idsIn({ store }: ContractBench, filter: MemoryFilter = {})
   return memories.map((memory) => memory!.id).sort();
 }
 
+/** The three above over whatever bench stands at the time of the call. */
+export function boundTo(bench: () => ContractBench): {
+  add(id: string, fields?: Parameters<typeof sampleEntry>[1]): ReturnType<MemoryStore["add"]>;
+  publish(
+    uri: string,
+    texts: readonly string[],
+    fields?: Parameters<typeof sampleDocument>[1],
+    prefix?: string,
+  ): Promise<PublishResult>;
+  ids(filter?: MemoryFilter): Promise<string[]>;
+} {
+  return {
+    add: (id, fields) => add(bench(), id, fields),
+    publish: (uri, texts, fields, prefix) => publish(bench(), uri, texts, fields, prefix),
+    ids: (filter) => idsIn(bench(), filter),
+  };
+}
+
 /** All that a caller can see of a namespace, but for its history. */
 export async function stateOf(store: MemoryStore): Promise<unknown> {
   const { memories } = await store.list(scope, {}, { limit: 10_000 });

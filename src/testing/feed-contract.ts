@@ -1,17 +1,9 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
 import type { IndexRow, MemoryStore } from "../contract/memory-store.ts";
-import {
-  add as addTo,
-  type ContractBench,
-  dayMs,
-  publish as publishIn,
-  rejects,
-  scope,
-  thread,
-} from "./contract-bench.ts";
+import { boundTo, type ContractBench, dayMs, rejects, scope, thread } from "./contract-bench.ts";
 import type { ManualClock } from "./manual-clock.ts";
-import { hashOf, type sampleDocument, sampleEntry, sampleVector } from "./store-samples.ts";
+import { hashOf, sampleEntry, sampleVector } from "./store-samples.ts";
 
 /** The part of the contract of memory stores that is about the change feed. */
 export function feedContract(bench: () => ContractBench): void {
@@ -21,13 +13,7 @@ export function feedContract(bench: () => ContractBench): void {
   beforeEach(() => {
     ({ store, clock } = bench());
   });
-  const add = (id: string, fields: Parameters<typeof sampleEntry>[1] = {}) => addTo(bench(), id, fields);
-  const publish = (
-    uri: string,
-    texts: readonly string[],
-    fields: Parameters<typeof sampleDocument>[1] = {},
-    prefix = uri,
-  ) => publishIn(bench(), uri, texts, fields, prefix);
+  const { add, publish } = boundTo(bench);
 
   describe("the change feed", () => {
     /** A follower that holds what the feed told it. */

@@ -1,15 +1,12 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
 import type { MemoryStore } from "../contract/memory-store.ts";
-import type { MemoryFilter } from "../contract/scope.ts";
 import {
-  add as addTo,
+  boundTo,
   type ContractBench,
   capacity,
   dayMs,
   hourMs,
-  idsIn,
-  publish as publishIn,
   rejects,
   scope,
   thread,
@@ -25,14 +22,7 @@ export function lifeContract(bench: () => ContractBench): void {
   beforeEach(() => {
     ({ store, clock } = bench());
   });
-  const add = (id: string, fields: Parameters<typeof sampleEntry>[1] = {}) => addTo(bench(), id, fields);
-  const ids = (filter: MemoryFilter = {}) => idsIn(bench(), filter);
-  const publish = (
-    uri: string,
-    texts: readonly string[],
-    fields: Parameters<typeof sampleDocument>[1] = {},
-    prefix = uri,
-  ) => publishIn(bench(), uri, texts, fields, prefix);
+  const { add, ids, publish } = boundTo(bench);
 
   describe("time to live", () => {
     test("an expired memory is invisible at once, everywhere", async () => {

@@ -7,6 +7,7 @@ import { addingContract } from "./adding-contract.ts";
 import { candidateContract } from "./candidate-contract.ts";
 import {
   assertEmpty,
+  boundTo,
   type ContractBench,
   capacity,
   dayMs,
@@ -81,19 +82,6 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
 
     afterEach(() => store.close());
 
-    const add = (id: string, fields: Parameters<typeof sampleEntry>[1] = {}) =>
-      store.add(scope, [sampleEntry(id, fields)]);
-    const ids = async (filter = {}) => {
-      const rows = await store.matchingRows(scope, filter);
-      const memories = await store.read(scope, [...rows]);
-      return memories.map((memory) => memory?.id).sort();
-    };
-    const publish = async (uri: string, texts: readonly string[], fields = {}, prefix = uri) => {
-      const staged = await store.stageDocument(scope, sampleDocument(uri, fields));
-      await store.addChunks(staged, sampleChunks(prefix, texts));
-      return store.publishDocument(staged);
-    };
-
     const bench: ContractBench = {
       get store() {
         return store;
@@ -108,6 +96,7 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
         store = await contract.open(options);
       },
     };
+    const { add, ids, publish } = boundTo(() => bench);
 
     snapshotContract(() => store);
     candidateContract(() => bench);

@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
 import type { MemoryStore } from "../contract/memory-store.ts";
-import {
-  add as addTo,
-  type ContractBench,
-  hourMs,
-  other,
-  publish as publishIn,
-  rejects,
-  scope,
-} from "./contract-bench.ts";
+import { boundTo, type ContractBench, hourMs, other, rejects, scope } from "./contract-bench.ts";
 import type { ManualClock } from "./manual-clock.ts";
 import { hashOf, sampleChunks, sampleDocument, sampleEntry, sampleVector } from "./store-samples.ts";
 
@@ -20,13 +12,7 @@ export function vectorContract(bench: () => ContractBench): void {
   beforeEach(() => {
     ({ store, clock } = bench());
   });
-  const add = (id: string, fields: Parameters<typeof sampleEntry>[1] = {}) => addTo(bench(), id, fields);
-  const publish = (
-    uri: string,
-    texts: readonly string[],
-    fields: Parameters<typeof sampleDocument>[1] = {},
-    prefix = uri,
-  ) => publishIn(bench(), uri, texts, fields, prefix);
+  const { add, publish } = boundTo(bench);
 
   describe("vectors of further models", () => {
     const next = "next-model";
