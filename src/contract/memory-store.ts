@@ -448,6 +448,11 @@ export interface IndexRow {
   readonly thread?: string;
   readonly speaker?: string;
   readonly source?: ChunkSource;
+  /** What filters ask for, as it is now; a change of the tier alone is not told. */
+  readonly createdAt: number;
+  readonly importance: number;
+  readonly pinned: boolean;
+  readonly tags: readonly string[];
   readonly model?: string;
   /** Unit vector, float16; null when there is none. */
   readonly vector: Float16Array | null;

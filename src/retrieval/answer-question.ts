@@ -9,6 +9,7 @@ import type { Scope } from "../contract/scope.ts";
 import type { Analyzer } from "./analyzer.ts";
 import { comparePieces, prepareComparison } from "./compare-pieces.ts";
 import { explainHit, explainRecall, type StageTimer } from "./explain.ts";
+import type { Allowed } from "./find-candidates.ts";
 import { foldDuplicates } from "./fold-duplicates.ts";
 import { joinChunks } from "./join-chunks.ts";
 import type { LateInteraction } from "./late-interaction.ts";
@@ -43,8 +44,7 @@ export interface Pipeline {
   readonly reranker: Reranker | undefined;
   readonly counter: TokenCounter | undefined;
   readonly options: FullRecallOptions;
-  /** Rows that pass the call's filter; absent: all. */
-  readonly allowedRows: Float64Array | undefined;
+  readonly allowed: Allowed;
   readonly request: RecallRequest;
   readonly timer: StageTimer;
   /** The index as it is now. */
@@ -144,13 +144,13 @@ async function weigh(
   read: ReadMemories,
   pipeline: Pipeline,
 ): Promise<Weighed> {
-  const { analyzer, ranking, allowedRows, options, timer, late } = pipeline;
+  const { analyzer, ranking, allowed, options, timer, late } = pipeline;
   const index = await pipeline.current();
   timer.end("follow");
   const weighed = weighCandidates(index, question, {
     analyzer,
     ranking,
-    selection: { allowedRows, hidden },
+    selection: { allowed, hidden },
     limit: depth,
     minScore: options.minScore,
     explain: options.explain,

@@ -19,6 +19,10 @@ export interface ColumnArrays {
   contextLengths: Uint32Array;
   kinds: Uint8Array;
   vectors: Uint8Array;
+  /** What filters ask for: event time or else that of creation, importance, 1 for what is pinned. */
+  happeneds: Float64Array;
+  importances: Float64Array;
+  pins: Uint8Array;
 }
 
 /** A slot's values, as {@link ColumnArrays} names them. */
@@ -35,6 +39,9 @@ export const columnNames: readonly (keyof ColumnArrays)[] = [
   "contextLengths",
   "kinds",
   "vectors",
+  "happeneds",
+  "importances",
+  "pins",
 ];
 
 /** Columns that grow at their end. */
@@ -60,6 +67,7 @@ export class Columns {
 
   at(slot: number): ColumnValues {
     const { rows, ats, threads, speakers, contentLengths, contextLengths, kinds, vectors } = this.arrays;
+    const { happeneds, importances, pins } = this.arrays;
     return {
       rows: rows[slot]!,
       ats: ats[slot]!,
@@ -69,6 +77,9 @@ export class Columns {
       contextLengths: contextLengths[slot]!,
       kinds: kinds[slot]!,
       vectors: vectors[slot]!,
+      happeneds: happeneds[slot]!,
+      importances: importances[slot]!,
+      pins: pins[slot]!,
     };
   }
 
@@ -89,5 +100,8 @@ function emptyColumns(size: number): ColumnArrays {
     contextLengths: new Uint32Array(size),
     kinds: new Uint8Array(size),
     vectors: new Uint8Array(size),
+    happeneds: new Float64Array(size),
+    importances: new Float64Array(size),
+    pins: new Uint8Array(size),
   };
 }

@@ -14,7 +14,10 @@ const sliceMs = 8;
 const maxFreshUnits = 262_144;
 
 /** A memory with what its index texts are made from. */
-type IndexedMemory = Pick<IndexRow, "content" | "at" | "thread" | "speaker" | "source">;
+type IndexedMemory = Pick<
+  IndexRow,
+  "content" | "at" | "thread" | "speaker" | "source" | "createdAt" | "importance" | "pinned" | "tags"
+>;
 
 /**
  * Brings an index to where the feed ends. One at a time for an index; when it throws, the index is to be thrown away.
@@ -144,6 +147,10 @@ function putEntry(
     content: memory.content,
     context: contextText(memory, previous),
     at,
+    createdAt: memory.createdAt,
+    importance: memory.importance,
+    pinned: memory.pinned,
+    tags: memory.tags,
     thread,
     speaker: memory.speaker,
     kind: memory.source ? kinds.chunk : thread === undefined ? kinds.note : kinds.turn,

@@ -3,6 +3,7 @@ import type { Bm25 } from "./keyword-scores.ts";
 import { KeywordSearch } from "./keyword-search.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import type { QueryPlan } from "./plan-query.ts";
+import type { Selection, SlotFilter } from "./selections.ts";
 import type { VectorPath } from "./vector-rows.ts";
 
 /** Late interaction looks only at what the other two found. */
@@ -21,32 +22,31 @@ export interface Signal {
   scoresOf(slots: Uint32Array): Float64Array;
 }
 
-/** Which slots may be found. */
-export interface Selection {
-  /** Slots that pass the call's filter, ascending; absent: all. */
-  readonly slots: Uint32Array | undefined;
-  /** 1 for each slot that may be found. */
-  readonly mask: Uint8Array;
+/** What passes a call's filter. */
+export interface Allowed {
+  /** The part of the filter that the index answers; absent: there is none. */
+  readonly filter: SlotFilter | undefined;
+  /** Rows that pass the rest; absent: all. */
+  readonly rows: Float64Array | undefined;
 }
 
-/**
- * Slots that are alive, pass the filter and were not found to be invisible.
- * @param allowedRows Rows that pass the filter; absent: all do.
- */
+/** Slots that are alive, pass the filter and were not found to be invisible. */
 export function selectSlots(
   index: NamespaceIndex,
-  allowedRows: Float64Array | undefined,
+  allowed: Allowed,
   hiddenRows: ReadonlySet<number>,
 ): Selection {
-  if (!allowedRows && hiddenRows.size === 0) return { slots: undefined, mask: index.live };
-  if (!allowedRows) {
-    const mask = index.live.slice(0, index.columns.size);
-    for (const slot of index.slotsOf(Float64Array.from(hiddenRows))) mask[slot] = 0;
-    return { slots: undefined, mask };
-  }
-  const visible = hiddenRows.size === 0 ? allowedRows : allowedRows.filter((row) => !hiddenRows.has(row));
-  const slots = index.slotsOf(visible);
-  const mask = new Uint8Array(index.columns.size);
+  const whole = allowed.filter ? index.selections.of(allowed.filter) : { slots: undefined, mask: index.live };
+  const selection = allowed.rows ? among(index.slotsOf(allowed.rows), whole.mask) : whole;
+  if (hiddenRows.size === 0) return selection;
+  const mask = selection.mask.slice(0, index.columns.size);
+  for (const slot of index.slotsOf(Float64Array.from(hiddenRows))) mask[slot] = 0;
+  return { slots: selection.slots, mask };
+}
+
+function among(candidates: Uint32Array, whole: Uint8Array): Selection {
+  const slots = candidates.filter((slot) => whole[slot] === 1);
+  const mask = new Uint8Array(whole.length);
   for (const slot of slots) mask[slot] = 1;
   return { slots, mask };
 }

@@ -50,6 +50,10 @@ async function answers(from: Retriever): Promise<unknown> {
   for (const question of questions) {
     found.push(summary(await from.recall(home, question, { limit: 30 })));
     found.push(summary(await from.search(home, question, { limit: 30 })));
+    found.push(
+      summary(await from.recall(home, question, { limit: 30, tags: ["third"], minImportance: 0.6 })),
+    );
+    found.push(summary(await from.recall(home, question, { limit: 30, after: 1_000, pinned: true })));
   }
   return found;
 }
@@ -85,7 +89,18 @@ async function rowsReadByFirstAnswer(from: Retriever): Promise<number> {
 before(async () => {
   for (let i = 0; i < size; i++) {
     const turn = i % 3 === 0 ? { thread: `t${i % 10}`, speaker: i % 2 ? "Ada" : "Ben", at: i } : {};
-    store.put("home", { content: `word${i} word${i % 50} word${i % 7}`, vector: vectorOf(`${i}`), ...turn });
+    const life = {
+      tags: i % 3 === 0 ? ["third"] : [],
+      importance: (i % 11) / 10,
+      pinned: i % 5 === 0,
+      createdAt: i,
+    };
+    store.put("home", {
+      content: `word${i} word${i % 50} word${i % 7}`,
+      vector: vectorOf(`${i}`),
+      ...turn,
+      ...life,
+    });
   }
   const first = retriever();
   expected = await answers(first);

@@ -31,8 +31,9 @@ interface Header extends SnapshotIdentity {
   readonly threads: { readonly names: readonly string[]; readonly uses: readonly number[] };
   readonly speakers: { readonly names: readonly string[]; readonly uses: readonly number[] };
   readonly totals: KindTotals[];
-  /** Sealed parts of the postings. */
+  /** Sealed parts of the postings, and of the labels. */
   readonly parts: number;
+  readonly labelParts: number;
   /** Arrays in order, each aligned to 16 bytes from the header's end. */
   readonly sections: readonly { readonly name: string; readonly type: ArrayType; readonly length: number }[];
   readonly slots: number;
@@ -46,7 +47,7 @@ type SectionArray = Float64Array | Uint32Array | Uint16Array | Uint8Array;
 
 /** "STRX" and the version of the layout; arrays are little-endian, as every machine that runs Node is. */
 const magic = 0x58525453;
-const layout = 2;
+const layout = 3;
 /** magic, layout, bytes of the header, crc32 of the header. */
 const prologueBytes = 16;
 /** At the end: crc32 of all before. */
@@ -70,13 +71,13 @@ export function* encodeSnapshot(
   const slots = index.columns.size;
   const { arrays } = index.columns;
   const parts = index.postings.sealed;
+  const labelParts = index.labels.sealed;
   const { vectors } = index;
   const sections: { name: string; array: SectionArray }[] = [
     ...columnNames.map((name) => ({ name, array: arrays[name].subarray(0, slots) })),
     { name: "live", array: index.live.slice(0, slots) },
-    ...parts.flatMap((part, at) =>
-      postingNames.map((name) => ({ name: `postings.${at}.${name}`, array: part[name] })),
-    ),
+    ...sectionsOf("postings", parts),
+    ...sectionsOf("labels", labelParts),
   ];
   const header: Header = {
     ...identity,
@@ -86,6 +87,7 @@ export function* encodeSnapshot(
     speakers: { names: index.speakers.written, uses: index.speakers.uses },
     totals: index.totals,
     parts: parts.length,
+    labelParts: labelParts.length,
     sections: sections.map(({ name, array }) => ({ name, type: typeOf(array), length: array.length })),
     slots,
     sketched: Math.min(slots, vectors.sketched),
@@ -190,19 +192,13 @@ async function readParts(
     await reader.fill(rows);
     vectors.append(rows, marks);
   }
-  const postings = Array.from(
-    { length: header.parts },
-    (_, at) =>
-      Object.fromEntries(
-        postingNames.map((name) => [name, arrays.get(`postings.${at}.${name}`)!]),
-      ) as unknown as SealedPostings,
-  );
   return {
     cursor: header.cursor,
     proof: header.proof,
     columns: new Columns(columns as unknown as ColumnArrays),
     live,
-    postings: new Postings(postings),
+    postings: postingsOf("postings", header.parts, arrays),
+    labels: postingsOf("labels", header.labelParts, arrays),
     vectors,
     threads: new NameTable(header.threads.names, header.threads.uses),
     speakers: new NameTable(header.speakers.names, header.speakers.uses),
@@ -210,9 +206,29 @@ async function readParts(
   };
 }
 
-/** Sections of one group are kept in one buffer: all columns, each part of the postings. */
+function sectionsOf(
+  kind: "postings" | "labels",
+  parts: readonly SealedPostings[],
+): { name: string; array: SectionArray }[] {
+  return parts.flatMap((part, at) =>
+    postingNames.map((name) => ({ name: `${kind}.${at}.${name}`, array: part[name] })),
+  );
+}
+
+function postingsOf(
+  kind: "postings" | "labels",
+  parts: number,
+  arrays: ReadonlyMap<string, SectionArray>,
+): Postings {
+  const sealed = Array.from({ length: parts }, (_, at) =>
+    Object.fromEntries(postingNames.map((name) => [name, arrays.get(`${kind}.${at}.${name}`)!])),
+  );
+  return new Postings(sealed as unknown as SealedPostings[]);
+}
+
+/** Sections of one group are kept in one buffer: all columns, each part of the postings and of the labels. */
 function groupOf(name: string): string {
-  return name.startsWith("postings.") ? name.slice(0, name.lastIndexOf(".")) : "columns";
+  return name.includes(".") ? name.slice(0, name.lastIndexOf(".")) : "columns";
 }
 
 async function readArrays(

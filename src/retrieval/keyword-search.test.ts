@@ -18,7 +18,8 @@ const bm25 = { k1: 1.2, b: 0.75 };
 
 function entry(row: number, content: string, context = ""): IndexEntry {
   const nothing = { at: undefined, thread: undefined, speaker: undefined, vector: null, model: undefined };
-  return { row, content, context, kind: row % 2 === 0 ? kinds.note : kinds.chunk, ...nothing };
+  const life = { createdAt: 0, importance: 0.5, pinned: false, tags: [] };
+  return { row, content, context, kind: row % 2 === 0 ? kinds.note : kinds.chunk, ...nothing, ...life };
 }
 
 /** Terms with their weights, as a plan has them: the rarest first. */

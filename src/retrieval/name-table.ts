@@ -31,17 +31,20 @@ export class NameTable {
     return this.#names[number - 1];
   }
 
+  /** Number of a name; -1 when it has none. */
+  numberOf(name: string): number {
+    return this.#byName().get(name) ?? -1;
+  }
+
   /** One more use of a name. @returns Its number; 0 for no name. */
   take(name: string | undefined): number {
     if (name === undefined) return 0;
-    this.#numbers ??= new Map(
-      this.#names.flatMap((known, index) => (this.#uses[index]! > 0 ? [[known, index + 1]] : [])),
-    );
-    let number = this.#numbers.get(name);
+    const numbers = this.#byName();
+    let number = numbers.get(name);
     if (number === undefined) {
       number = this.#names.push(name);
       this.#uses.push(0);
-      this.#numbers.set(name, number);
+      numbers.set(name, number);
     }
     this.#uses[number - 1]!++;
     return number;
@@ -49,5 +52,12 @@ export class NameTable {
 
   drop(number: number): void {
     if (number > 0) this.#uses[number - 1]!--;
+  }
+
+  #byName(): Map<string, number> {
+    this.#numbers ??= new Map(
+      this.#names.flatMap((known, index) => (this.#uses[index]! > 0 ? [[known, index + 1]] : [])),
+    );
+    return this.#numbers;
   }
 }

@@ -2,6 +2,7 @@ import type { Analyzer } from "./analyzer.ts";
 import { Columns, kindCount, vectorStates } from "./columns.ts";
 import { NameTable } from "./name-table.ts";
 import { findSlot, Postings } from "./postings.ts";
+import { Selections, tagLabel } from "./selections.ts";
 import { ThreadOrders } from "./thread-orders.ts";
 import type { VectorMemory } from "./vector-memory.ts";
 import { VectorRows } from "./vector-rows.ts";
@@ -13,6 +14,10 @@ export interface IndexEntry {
   /** Words around the content that help to find it. */
   readonly context: string;
   readonly at: number | undefined;
+  readonly createdAt: number;
+  readonly importance: number;
+  readonly pinned: boolean;
+  readonly tags: readonly string[];
   readonly thread: string | undefined;
   readonly speaker: string | undefined;
   /** One of `kinds`. */
@@ -36,6 +41,8 @@ export interface IndexParts {
   /** 1 where the slot holds a memory. */
   readonly live: Uint8Array;
   readonly postings: Postings;
+  /** Tags, as terms of their own. */
+  readonly labels: Postings;
   readonly vectors: VectorRows;
   readonly threads: NameTable;
   readonly speakers: NameTable;
@@ -81,6 +88,8 @@ export class NamespaceIndex {
   freshTexts: ReadonlyMap<number, string> | undefined;
   columns: Columns;
   postings: Postings;
+  /** Tags, as {@link tagLabel} makes terms of them. */
+  labels: Postings;
   readonly threads: NameTable;
   readonly speakers: NameTable;
   readonly totals: KindTotals[];
@@ -88,6 +97,7 @@ export class NamespaceIndex {
   live: Uint8Array;
   readonly #surroundings: IndexSurroundings;
   #vectors: VectorRows;
+  #selections: Selections = new Selections(this);
   /** Slots in the order of their rows, of those that came in that order; the others stand in `#late`. */
   #ascending: Uint32Array = new Uint32Array(0);
   #ascendingSize = 0;
@@ -106,6 +116,7 @@ export class NamespaceIndex {
     this.#surroundings = surroundings;
     this.columns = parts?.columns ?? new Columns();
     this.postings = parts?.postings ?? new Postings();
+    this.labels = parts?.labels ?? new Postings();
     this.threads = parts?.threads ?? new NameTable();
     this.speakers = parts?.speakers ?? new NameTable();
     this.totals =
@@ -143,12 +154,24 @@ export class NamespaceIndex {
     return (
       this.columns.bytes +
       this.postings.bytes +
+      this.labels.bytes +
+      this.#selections.bytes +
       this.#vectors.bytes +
       this.live.byteLength +
       places +
       computed +
       1_024
     );
+  }
+
+  /** Slots that hold no memory any more, in the order in which they died. */
+  get deadSlots(): readonly number[] {
+    return this.#deadSlots;
+  }
+
+  /** Slots by what filters ask for. */
+  get selections(): Selections {
+    return this.#selections;
   }
 
   /** Vectors by slot. */
@@ -256,7 +279,11 @@ export class NamespaceIndex {
       contextLengths: contextTerms,
       kinds: entry.kind,
       vectors: state,
+      happeneds: entry.at ?? entry.createdAt,
+      importances: entry.importance,
+      pins: entry.pinned ? 1 : 0,
     });
+    for (const tag of entry.tags) this.labels.add(slot, tagLabel(tag), false);
     if (kept && former >= 0) this.#vectors.pushCopy(former);
     else this.#vectors.push(usable ? given : null);
     this.#tailMemories++;
@@ -285,6 +312,7 @@ export class NamespaceIndex {
   /** Seals what came last; slots stay as they are. Not while it compacts. */
   seal(): void {
     this.postings.seal();
+    this.labels.seal();
     this.#tailMemories = 0;
     this.#sealsSoon = false;
     this.freshTexts = undefined;
@@ -313,6 +341,7 @@ export class NamespaceIndex {
     if (clear ? this.dead > 0 : this.wantsCompaction) yield* this.#compact();
     while (this.#vectors.sketchSome()) yield;
     yield* this.postings.merge();
+    yield* this.labels.merge();
   }
 
   /** Gives its vectors' memory back; it is not to be used any more. */
@@ -325,7 +354,7 @@ export class NamespaceIndex {
   *#compact(): Generator<void, void> {
     this.seal();
     this.#compacting = true;
-    const { columns, postings } = this;
+    const { columns, postings, labels } = this;
     const vectors = this.#vectors;
     const end = columns.size;
     const slotNow = new Int32Array(end).fill(-1);
@@ -342,6 +371,7 @@ export class NamespaceIndex {
         if (slot % copiedAtOnce === copiedAtOnce - 1) yield;
       }
       const sealed = yield* postings.renumbered(slotNow);
+      const sealedLabels = yield* labels.renumbered(slotNow);
       const base = pickedColumns.size;
       // What came meanwhile follows, dead or alive; nothing runs between here and the end.
       for (let slot = end; slot < columns.size; slot++) pick(slot);
@@ -351,11 +381,14 @@ export class NamespaceIndex {
       for (let slot = 0; slot < live.length; slot++) if (live[slot] === 0) pickedVectors.hide(slot);
       this.postings = new Postings([sealed]);
       this.postings.takeTail(postings, (slot) => slot - end + base);
+      this.labels = new Postings([sealedLabels]);
+      this.labels.takeTail(labels, (slot) => slot - end + base);
       this.columns = pickedColumns;
       this.#vectors = pickedVectors;
       this.live = live;
       this.#accumulators = new Float64Array(0);
       this.#placeRows();
+      this.#selections = new Selections(this);
       done = true;
     } finally {
       this.#compacting = false;

@@ -4,7 +4,8 @@ import fc from "fast-check";
 import type { Embedder } from "../contract/embedding-model.ts";
 import { StrataError } from "../contract/errors.ts";
 import { contextText } from "../contract/index-text.ts";
-import type { Recall } from "../contract/recall.ts";
+import type { Memory } from "../contract/memory.ts";
+import type { Recall, RecallOptions } from "../contract/recall.ts";
 import { createAnalyzer } from "./analyzer.ts";
 import { type FakeMemory, FakeStore } from "./fake-store.ts";
 import { defaultRanking } from "./ranking-options.ts";
@@ -91,9 +92,35 @@ const memory: fc.Arbitrary<FakeMemory> = fc.record(
     at: fc.integer({ min: 0, max: 5 }).map((day) => day * 86_400_000),
     speaker: fc.constantFrom("Ada", "Ben"),
     tags: fc.subarray(["red", "blue"]),
+    pinned: fc.boolean(),
   },
   { requiredKeys: ["content"] },
 );
+const filter: fc.Arbitrary<RecallOptions> = fc.record(
+  {
+    tags: fc.subarray(["red", "blue", "green"]),
+    after: fc.integer({ min: 0, max: 5 }).map((day) => day * 86_400_000),
+    before: fc.integer({ min: 0, max: 5 }).map((day) => day * 86_400_000),
+    minImportance: fc.constantFrom(0, 0.3, 0.5),
+    thread: fc.constantFrom("one", "three"),
+    speaker: fc.constantFrom("Ada", "Zoe"),
+    pinned: fc.boolean(),
+  },
+  { requiredKeys: [] },
+);
+
+function passes(memory: Memory, filter: RecallOptions): boolean {
+  const happened = memory.at ?? memory.createdAt;
+  return (
+    (filter.tags ?? []).every((tag) => memory.tags.includes(tag)) &&
+    happened >= (filter.after ?? Number.NEGATIVE_INFINITY) &&
+    happened < (filter.before ?? Number.POSITIVE_INFINITY) &&
+    memory.importance >= (filter.minImportance ?? 0) &&
+    [undefined, memory.thread].includes(filter.thread) &&
+    [undefined, memory.speaker].includes(filter.speaker) &&
+    [undefined, memory.pinned].includes(filter.pinned)
+  );
+}
 
 /** Every signal of every memory, straight from the formulas. */
 function fullScan(store: FakeStore, question: string, limit: number): [string, number][] {
@@ -168,6 +195,7 @@ const change = fc.oneof(
   { weight: 2, arbitrary: fc.record({ change: memory, which: fc.nat(40) }) },
   { weight: 2, arbitrary: fc.record({ remove: fc.constant(true), which: fc.nat(40) }) },
   { weight: 1, arbitrary: fc.record({ look: sentence }) },
+  { weight: 2, arbitrary: fc.record({ look: sentence, through: filter }) },
 );
 
 test("an index that followed any changes answers, to the bit, as one that is made anew", async () => {
@@ -175,14 +203,16 @@ test("an index that followed any changes answers, to the bit, as one that is mad
     changes: fc.array(change, { maxLength: 40 }),
     pageSize: fc.integer({ min: 1, max: 7 }),
     question: sentence,
+    last: filter,
   });
   await fc.assert(
-    fc.asyncProperty(scenario, async ({ changes, pageSize, question }) => {
+    fc.asyncProperty(scenario, async ({ changes, pageSize, question, last }) => {
       const { store, retriever } = setUp();
       store.pageSize = pageSize;
       for (const each of changes) {
         const rows = store.rows("home").map(({ row }) => row);
         if ("put" in each) put(store, each.put);
+        else if ("through" in each) await retriever.recall(home, each.look, each.through);
         else if ("look" in each) await retriever.recall(home, each.look);
         else if (rows.length > 0) {
           const row = rows[each.which % rows.length]!;
@@ -191,17 +221,29 @@ test("an index that followed any changes answers, to the bit, as one that is mad
         }
       }
       const fresh = new Retriever({ store: store.port, embedder, analyzer, clock: stillClock });
-      assert.deepEqual(
-        summary(await retriever.recall(home, question, { limit: 50 })),
-        summary(await fresh.recall(home, question, { limit: 50 })),
-      );
-      assert.deepEqual(
-        summary(await retriever.search(home, question, { limit: 50 })),
-        summary(await fresh.search(home, question, { limit: 50 })),
-      );
+      const filters = changes.flatMap((each) => ("through" in each ? each.through : []));
+      for (const each of [{}, last, ...filters]) {
+        const options = { limit: 50, ...each };
+        const recalled = await retriever.recall(home, question, options);
+        assert.deepEqual(summary(recalled), summary(await fresh.recall(home, question, options)));
+        const expected = store.rows("home").filter(({ memory }) => passes(memory, each));
+        assert.deepEqual(
+          new Set(recalled.hits.map(({ memory }) => memory.id)),
+          new Set(expected.map(({ memory }) => memory.id).filter((id) => isFound(store, id, question))),
+        );
+        assert.deepEqual(
+          summary(await retriever.search(home, question, options)),
+          summary(await fresh.search(home, question, options)),
+        );
+      }
     }),
   );
 });
+
+/** Whether anything of a memory is like the question; without a vector it must share a word. */
+function isFound(store: FakeStore, id: string, question: string): boolean {
+  return fullScan(store, question, 1_000).some(([found]) => found === id);
+}
 
 const stillClock = { now: () => 0, monotonic: () => 0, schedule: () => () => {} };
 

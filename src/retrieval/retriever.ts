@@ -20,6 +20,7 @@ import type { BreadthChooser, SearchBreadth } from "../contract/tuning.ts";
 import type { Analyzer } from "./analyzer.ts";
 import { answerQuestion, type FullRecallOptions } from "./answer-question.ts";
 import { StageTimer } from "./explain.ts";
+import type { Allowed } from "./find-candidates.ts";
 import { foldDuplicates } from "./fold-duplicates.ts";
 import { fuseAnswers } from "./fuse-answers.ts";
 import { joinChunks } from "./join-chunks.ts";
@@ -179,7 +180,7 @@ export class Retriever {
     const { mode = "hybrid", maxTokens, signal } = full;
     const asked = await this.#ask(question, mode, signal);
     timer.end("embed");
-    const allowedRows = await this.#allowedRows(scope, full);
+    const allowed = await this.#allowed(scope, full);
     timer.end("filter");
     return answerQuestion(asked, {
       store: this.#store,
@@ -192,7 +193,7 @@ export class Retriever {
       reranker: this.#options.reranker,
       counter: maxTokens === undefined ? undefined : await this.#options.counter(),
       options: full,
-      allowedRows,
+      allowed,
       request: this.#request("recall", scope, question, full, ranking),
       timer,
       current: () => this.#indexes.current(scope, signal),
@@ -292,14 +293,14 @@ export class Retriever {
   async search(scope: Scope, words: string, options: RecallOptions = {}): Promise<Recall> {
     this.#checkOpen();
     const timer = this.#timer("search");
-    const allowedRows = await this.#allowedRows(scope, options);
+    const allowed = await this.#allowed(scope, options);
     timer.end("filter");
     return searchContents(words, {
       store: this.#store,
       scope,
       analyzer: this.#analyzer,
       bm25: this.#ranking,
-      allowedRows,
+      allowed,
       limit: options.limit ?? defaultLimit,
       minScore: options.minScore ?? 0,
       explain: options.explain ?? false,
@@ -400,13 +401,18 @@ export class Retriever {
     return { text, mode, vector: reply.vectors[0] ?? null, unknownShare: reply.unknownShares?.[0] ?? 0 };
   }
 
-  /** Rows that pass the options' filter; undefined when they have none. */
-  async #allowedRows(scope: Scope, options: RecallOptions): Promise<Float64Array | undefined> {
+  /** What passes the options' filter. */
+  async #allowed(scope: Scope, options: RecallOptions): Promise<Allowed> {
     const { limit, minScore, mode, explain, touch, signal, context, fold, rerank, maxTokens, now, ...rest } =
       options;
     const filter: MemoryFilter = rest;
-    const filters = Object.values(filter).some((value) => value !== undefined);
-    return filters ? this.#store.matchingRows(scope, filter) : undefined;
+    const { ids, tiers, document, metadata, ...answeredByIndex } = filter;
+    const given = (part: MemoryFilter): boolean => Object.values(part).some((value) => value !== undefined);
+    // The store begins with what is most selective, so it is given the whole filter.
+    if (given({ ids, tiers, document, metadata })) {
+      return { filter: undefined, rows: await this.#store.matchingRows(scope, filter) };
+    }
+    return { filter: given(answeredByIndex) ? answeredByIndex : undefined, rows: undefined };
   }
 
   #fullOptions(options: RecallOptions): FullRecallOptions {

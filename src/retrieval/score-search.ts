@@ -1,5 +1,4 @@
 import { bestSlots, type ScoredSlots } from "./best-slots.ts";
-import type { Selection } from "./find-candidates.ts";
 import {
   addTermScores,
   type Bm25,
@@ -9,6 +8,7 @@ import {
 } from "./keyword-scores.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import type { SearchUnit } from "./search-words.ts";
+import type { Selection } from "./selections.ts";
 
 /**
  * Scores contents by the words searched for: those that hold all of them (1 to 2) before those that hold some

@@ -3,7 +3,7 @@ import type { Explanation, Hit, HitExplanation, Recall, RecallRequest } from "..
 import type { Scope } from "../contract/scope.ts";
 import type { Analyzer } from "./analyzer.ts";
 import type { StageTimer } from "./explain.ts";
-import { selectSlots } from "./find-candidates.ts";
+import { type Allowed, selectSlots } from "./find-candidates.ts";
 import type { Bm25 } from "./keyword-scores.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import { scoreSearch } from "./score-search.ts";
@@ -15,7 +15,7 @@ export interface ContentSearch {
   readonly scope: Scope;
   readonly analyzer: Analyzer;
   readonly bm25: Bm25;
-  readonly allowedRows: Float64Array | undefined;
+  readonly allowed: Allowed;
   readonly limit: number;
   readonly minScore: number;
   readonly explain: boolean;
@@ -53,7 +53,7 @@ export async function searchContents(text: string, search: ContentSearch): Promi
     const index = await search.current();
     timer.end("follow");
     words = readSearch(text, analyzer, index.postings);
-    const allowed = intersect(search.allowedRows, phraseRows);
+    const allowed = { ...search.allowed, rows: intersect(search.allowed.rows, phraseRows) };
     const scored = scoreSearch(index, words.units, search.bm25, selectSlots(index, allowed, seen), depth);
     const { rows } = index.columns.arrays;
     const found = Array.from(scored.slots, (slot, at): Found => {

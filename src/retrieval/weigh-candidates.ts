@@ -2,12 +2,13 @@ import type { RankingOptions } from "../contract/ranking.ts";
 import type { RecallMode } from "../contract/recall.ts";
 import type { Analyzer } from "./analyzer.ts";
 import { vectorStates } from "./columns.ts";
-import { keywordSignal, type Selection, type Signal, selectSlots, vectorSignal } from "./find-candidates.ts";
+import { type Allowed, keywordSignal, type Signal, selectSlots, vectorSignal } from "./find-candidates.ts";
 import { type FusedSignal, type Fusion, fuseSignals } from "./fuse-signals.ts";
 import { matchedShare, matchTerms, type TermMatches } from "./match-terms.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import { planQuery, type QueryPlan } from "./plan-query.ts";
 import type { Candidate } from "./rank-memories.ts";
+import type { Selection } from "./selections.ts";
 
 /** A question as it is asked of an index. */
 export interface Question {
@@ -24,8 +25,7 @@ export interface Weighing {
   readonly analyzer: Analyzer;
   readonly ranking: RankingOptions;
   readonly selection: {
-    /** Rows that pass the call's filter; absent: all. */
-    readonly allowedRows: Float64Array | undefined;
+    readonly allowed: Allowed;
     /** Rows found to be invisible. */
     readonly hidden: ReadonlySet<number>;
   };
@@ -51,7 +51,7 @@ export interface Weighed {
 export function weighCandidates(index: NamespaceIndex, question: Question, weighing: Weighing): Weighed {
   const { analyzer, ranking, limit, minScore, explain } = weighing;
   const plan = planQuery(question.text, analyzer, index, ranking.maxTerms);
-  const selection = selectSlots(index, weighing.selection.allowedRows, weighing.selection.hidden);
+  const selection = selectSlots(index, weighing.selection.allowed, weighing.selection.hidden);
   const signals: Signal[] = [];
   const alone = question.mode !== "hybrid";
   if (question.vector && question.mode !== "keyword") {
@@ -91,7 +91,7 @@ export function weighCandidates(index: NamespaceIndex, question: Question, weigh
     matches,
     underMinScore,
     otherModel: question.vector && question.mode !== "keyword" ? countOtherModel(index, selection) : 0,
-    withoutVector: explain ? countWithoutVector(index, selection) : 0,
+    withoutVector: explain ? countStates(index, selection, vectorStates.none) : 0,
   };
 }
 
@@ -107,16 +107,20 @@ export function addSignal(weighed: Weighed, signal: FusedSignal): Weighed {
 }
 
 /** Costs nothing where there are none, as there hardly ever are. */
-function countOtherModel(index: NamespaceIndex, { slots }: Selection): number {
-  if (index.otherModel === 0 || !slots) return index.otherModel;
-  return slots.filter((slot) => index.columns.arrays.vectors[slot] === vectorStates.otherModel).length;
+function countOtherModel(index: NamespaceIndex, selection: Selection): number {
+  if (index.otherModel === 0 || selection.mask === index.live) return index.otherModel;
+  return countStates(index, selection, vectorStates.otherModel);
 }
 
-function countWithoutVector(index: NamespaceIndex, { mask }: Selection): number {
+function countStates(index: NamespaceIndex, { slots, mask }: Selection, state: number): number {
   const { vectors } = index.columns.arrays;
   let count = 0;
+  if (slots) {
+    for (const slot of slots) if (mask[slot] === 1 && vectors[slot] === state) count++;
+    return count;
+  }
   for (let slot = 0; slot < index.columns.size; slot++) {
-    if (mask[slot] === 1 && vectors[slot] === vectorStates.none) count++;
+    if (mask[slot] === 1 && vectors[slot] === state) count++;
   }
   return count;
 }

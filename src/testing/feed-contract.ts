@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
+import type { Memory } from "../contract/memory.ts";
 import type { IndexRow, MemoryStore } from "../contract/memory-store.ts";
 import { boundTo, type ContractBench, dayMs, rejects, scope, thread } from "./contract-bench.ts";
 import type { ManualClock } from "./manual-clock.ts";
@@ -16,6 +17,9 @@ export function feedContract(bench: () => ContractBench): void {
   const { add, publish } = boundTo(bench);
 
   describe("the change feed", () => {
+    const tell = ({ id, content, tags, importance, pinned, createdAt }: IndexRow | Memory): string =>
+      JSON.stringify({ id, content, tags: [...tags].sort(), importance, pinned, createdAt });
+
     /** A follower that holds what the feed told it. */
     class Follower {
       readonly rows = new Map<number, IndexRow>();
@@ -31,7 +35,7 @@ export function feedContract(bench: () => ContractBench): void {
         }
       }
       contents(): string[] {
-        return [...this.rows.values()].map((row) => `${row.id}: ${row.content}`).sort();
+        return [...this.rows.values()].map(tell).sort();
       }
     }
 
@@ -63,10 +67,7 @@ export function feedContract(bench: () => ContractBench): void {
       const agree = async () => {
         await follower.follow();
         const { memories } = await store.list(scope, {}, { limit: 100 });
-        assert.deepEqual(
-          follower.contents(),
-          memories.map((memory) => `${memory.id}: ${memory.content}`).sort(),
-        );
+        assert.deepEqual(follower.contents(), memories.map(tell).sort());
       };
       await add("a", { thread });
       await add("b");
@@ -77,6 +78,11 @@ export function feedContract(bench: () => ContractBench): void {
       await store.update(scope, "a", { thread: "another" });
       await store.update(scope, "b", { thread: "yet another" });
       await agree();
+      await store.update(scope, "a", { importance: 0.9 });
+      await agree();
+      await store.update(scope, "a", { pinned: true });
+      await store.update(scope, "b", { tags: ["red", "blue"] });
+      await agree();
       await publish("doc", ["one", "two", "three", "four", "five"]);
       await agree();
       await publish("doc", ["six", "seven"]);
@@ -86,6 +92,8 @@ export function feedContract(bench: () => ContractBench): void {
       for (let index = 0; index < 8; index++) await add(`s${index}`, { tier: "short_term", thread });
       await agree();
       await store.update(scope, "doc-1", { tier: "episodic" });
+      await agree();
+      await store.update(scope, "doc-1", { tags: ["green"], importance: 0.2, pinned: true });
       await agree();
       await store.clear(scope);
       await agree();

@@ -144,6 +144,10 @@ export function toIndexRow(record: MemoryRecord, asked: string | undefined): Ind
     content: record.content,
     ...optional(record),
     ...sourceOf(record),
+    createdAt: record.createdAt,
+    importance: record.life.importance,
+    pinned: record.life.pinned,
+    tags: [...(record.document ?? record).tags],
     ...(vector ? { model: vector.model } : {}),
     vector: vector?.values.slice() ?? null,
   };

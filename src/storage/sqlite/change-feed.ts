@@ -33,6 +33,10 @@ type FeedRow = readonly [
   documentId: string | null,
   uri: string | null,
   title: string | null,
+  createdAt: number,
+  importance: number,
+  pinned: number,
+  tags: string | null,
   model: string | null,
   vector: Uint8Array | null,
   /** 1 where the asked model has a vector, or knows nothing, beside the memory's own. */
@@ -209,7 +213,7 @@ function readRows(db: Connection, rows: readonly number[], now: number, asked: n
   if (rows.length === 0) return [];
   return db.all<FeedRow>(
     `select m.row, m.id, m.content, m.at, m.thread, m.speaker, m.chunk, m.start_offset, m.end_offset, m.headings,
-       d.id, d.uri, d.title, (select name from model where id = m.model), v.data, s.row is not null, s.data
+       d.id, d.uri, d.title, m.created_at, e.importance, e.pinned, iif(m.chunk is null, m.tags, d.tags), (select name from model where id = m.model), v.data, s.row is not null, s.data
      from json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
      left join vector v on v.row = m.row
      left join side_vector s on s.row = m.row and s.model = ?
@@ -222,9 +226,12 @@ function readRows(db: Connection, rows: readonly number[], now: number, asked: n
 
 function toIndexRow(cells: FeedRow, asked: string | undefined): IndexRow {
   const [row, id, content, at, thread, speaker, chunk, start, end, headings, documentId, uri, title] = cells;
-  const isBeside = asked !== undefined && cells[15] === 1;
-  const vector = isBeside ? cells[16] : cells[14];
-  const model = isBeside ? vector && asked : cells[13];
+  const [createdAt, importance, pinned, tags, ownModel, ownVector, beside, besideVector] = cells.slice(
+    13,
+  ) as [number, number, number, string | null, string | null, Uint8Array | null, number, Uint8Array | null];
+  const isBeside = asked !== undefined && beside === 1;
+  const vector = isBeside ? besideVector : ownVector;
+  const model = isBeside ? vector && asked : ownModel;
   return {
     row,
     id,
@@ -245,6 +252,10 @@ function toIndexRow(cells: FeedRow, asked: string | undefined): IndexRow {
             end,
           },
         }),
+    createdAt,
+    importance,
+    pinned: pinned === 1,
+    tags: parseTags(tags),
     ...(model === null ? {} : { model }),
     vector: vector === null ? null : vectorOf(vector),
   };

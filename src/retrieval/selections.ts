@@ -1,0 +1,216 @@
+import type { MemoryFilter } from "../contract/scope.ts";
+import type { NamespaceIndex } from "./namespace-index.ts";
+import { findSlot, type PostingList } from "./postings.ts";
+
+/** Which slots may be found. */
+export interface Selection {
+  /** Slots that pass the call's filter, ascending, some that the mask leaves out among them; absent: whatever the mask says. */
+  readonly slots: Uint32Array | undefined;
+  /** 1 for each slot that may be found. */
+  readonly mask: Uint8Array;
+}
+
+/** The part of filters that an index answers by itself. */
+export type SlotFilter = Pick<
+  MemoryFilter,
+  "tags" | "after" | "before" | "minImportance" | "thread" | "speaker" | "pinned"
+>;
+
+const filterNames: readonly (keyof SlotFilter)[] = [
+  "tags",
+  "after",
+  "before",
+  "minImportance",
+  "thread",
+  "speaker",
+  "pinned",
+];
+
+/** Filters whose slots are remembered. */
+const maxKept = 16;
+/** Slots up to which they are always listed, and the share of all up to which they are when there are more. */
+const listedSlots = 16_384;
+const listedShare = 1 / 4;
+/** Share of listed slots that may have left before the list is made anew. */
+const staleShare = 1 / 8;
+
+/**
+ * Slots that pass filters, of one index: found once for a filter, then followed up by what was added and what left since.
+ * To be thrown away when slots change their meaning.
+ */
+export class Selections {
+  readonly #index: NamespaceIndex;
+  /** Least recently used first. */
+  readonly #kept = new Map<string, KeptSelection>();
+
+  constructor(index: NamespaceIndex) {
+    this.#index = index;
+  }
+
+  get bytes(): number {
+    return this.#kept.values().reduce((sum, kept) => sum + kept.bytes, 0);
+  }
+
+  /** The slots that pass now; good until the index changes. */
+  of(filter: SlotFilter): Selection {
+    const key = JSON.stringify(filterNames.map((name) => filter[name] ?? null));
+    const kept = this.#kept.get(key) ?? new KeptSelection(this.#index, filter);
+    this.#kept.delete(key);
+    this.#kept.set(key, kept);
+    if (this.#kept.size > maxKept) this.#kept.delete(this.#kept.keys().next().value!);
+    kept.follow();
+    return kept;
+  }
+}
+
+/** Term of a tag among the labels of an index. */
+export function tagLabel(tag: string): string {
+  return `#${tag}`;
+}
+
+class KeptSelection implements Selection {
+  readonly #index: NamespaceIndex;
+  readonly #filter: SlotFilter;
+  mask: Uint8Array = new Uint8Array(0);
+  /** Slots that pass. */
+  #count = 0;
+  #listed: Uint32Array | undefined = new Uint32Array(16);
+  #size = 0;
+  /** Slots, and dead ones, that were looked at. */
+  #seen = 0;
+  #seenDead = 0;
+
+  constructor(index: NamespaceIndex, filter: SlotFilter) {
+    this.#index = index;
+    this.#filter = filter;
+  }
+
+  get slots(): Uint32Array | undefined {
+    return this.#listed?.subarray(0, this.#size);
+  }
+
+  get bytes(): number {
+    return this.mask.byteLength + (this.#listed?.byteLength ?? 0) + 500;
+  }
+
+  follow(): void {
+    const { columns, deadSlots } = this.#index;
+    const capacity = columns.arrays.rows.length;
+    if (this.mask.length < columns.size) {
+      const grown = new Uint8Array(capacity);
+      grown.set(this.mask);
+      this.mask = grown;
+    }
+    const { mask } = this;
+    for (; this.#seenDead < deadSlots.length; this.#seenDead++) {
+      const slot = deadSlots[this.#seenDead]!;
+      this.#count -= mask[slot]!;
+      mask[slot] = 0;
+    }
+    if (this.#seen < columns.size) this.#add(this.#seen);
+    this.#seen = columns.size;
+    this.#list();
+  }
+
+  /** Adds the slots that pass from one on. */
+  #add(from: number): void {
+    const { live, columns } = this.#index;
+    const passes = testOf(this.#index, this.#filter);
+    const { tags } = this.#filter;
+    if (tags && tags.length > 0) {
+      for (const slot of this.#tagged(tags, from)) if (live[slot] === 1 && passes(slot)) this.#push(slot);
+      return;
+    }
+    for (let slot = from; slot < columns.size; slot++) {
+      if (live[slot] === 1 && passes(slot)) this.#push(slot);
+    }
+  }
+
+  /** Slots from one on that carry all of the tags, ascending. */
+  #tagged(tags: readonly string[], from: number): Uint32Array {
+    const { labels } = this.#index;
+    const lists = tags.map((tag) =>
+      labels.of(tagLabel(tag)).map((list) => (from === 0 ? list : listFrom(list, from))),
+    );
+    const [rarest, ...others] = lists.sort((one, other) => lengthOf(one) - lengthOf(other));
+    const slots = new Uint32Array(lengthOf(rarest!));
+    let size = 0;
+    for (const list of rarest!) for (let i = list.from; i < list.to; i++) slots[size++] = list.slots[i]!;
+    return others.reduce(common, slots);
+  }
+
+  #push(slot: number): void {
+    this.mask[slot] = 1;
+    this.#count++;
+    if (!this.#listed) return;
+    if (this.#size === this.#listed.length) {
+      const grown = new Uint32Array(this.#size * 2);
+      grown.set(this.#listed);
+      this.#listed = grown;
+    }
+    this.#listed[this.#size++] = slot;
+  }
+
+  /** Lists slots where they are few, without those that left where these are many or the list is short. */
+  #list(): void {
+    const { size } = this.#index.columns;
+    if (this.#count > Math.max(listedSlots, size * listedShare)) {
+      this.#listed = undefined;
+      this.#size = 0;
+      return;
+    }
+    const stale = this.#size - this.#count;
+    const { mask } = this;
+    if (!this.#listed) {
+      this.#listed = new Uint32Array(Math.max(16, this.#count));
+      for (let slot = 0; slot < size; slot++) if (mask[slot] === 1) this.#listed[this.#size++] = slot;
+    } else if (stale > 0 && (this.#count <= listedSlots || stale > this.#size * staleShare)) {
+      const listed = this.#listed;
+      let kept = 0;
+      for (let i = 0; i < this.#size; i++) if (mask[listed[i]!] === 1) listed[kept++] = listed[i]!;
+      this.#size = kept;
+    }
+  }
+}
+
+/** Whether a slot passes all of a filter but its tags. */
+function testOf(index: NamespaceIndex, filter: SlotFilter): (slot: number) => boolean {
+  const { happeneds, importances, threads, speakers, pins } = index.columns.arrays;
+  const { after = Number.NEGATIVE_INFINITY, before = Number.POSITIVE_INFINITY } = filter;
+  const { minImportance = Number.NEGATIVE_INFINITY, pinned } = filter;
+  const thread = filter.thread === undefined ? undefined : index.threads.numberOf(filter.thread);
+  const speaker = filter.speaker === undefined ? undefined : index.speakers.numberOf(filter.speaker);
+  const pin = pinned === undefined ? undefined : pinned ? 1 : 0;
+  return (slot) =>
+    happeneds[slot]! >= after &&
+    happeneds[slot]! < before &&
+    importances[slot]! >= minImportance &&
+    (thread === undefined || threads[slot] === thread) &&
+    (speaker === undefined || speakers[slot] === speaker) &&
+    (pin === undefined || pins[slot] === pin);
+}
+
+function listFrom(list: PostingList, slot: number): PostingList {
+  return { ...list, from: findSlot(list.slots, slot, list.from, list.to) };
+}
+
+function lengthOf(lists: readonly PostingList[]): number {
+  return lists.reduce((sum, { from, to }) => sum + to - from, 0);
+}
+
+/** Those of the slots that stand in the lists too. */
+function common(slots: Uint32Array, lists: readonly PostingList[]): Uint32Array {
+  let size = 0;
+  let at = 0;
+  for (const list of lists) {
+    let { from } = list;
+    while (from < list.to && at < slots.length) {
+      const wanted = slots[at]!;
+      from = findSlot(list.slots, wanted, from, list.to);
+      if (from === list.to) break;
+      if (list.slots[from] === wanted) slots[size++] = wanted;
+      at++;
+    }
+  }
+  return slots.subarray(0, size);
+}
