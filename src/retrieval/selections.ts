@@ -1,6 +1,7 @@
 import type { MemoryFilter } from "../contract/scope.ts";
-import type { NamespaceIndex } from "./namespace-index.ts";
-import { findSlot, type PostingList } from "./postings.ts";
+import type { Columns } from "./columns.ts";
+import type { NameTable } from "./name-table.ts";
+import { findSlot, type PostingList, type Postings } from "./postings.ts";
 
 /** Which slots may be found. */
 export interface Selection {
@@ -8,6 +9,19 @@ export interface Selection {
   readonly slots: Uint32Array | undefined;
   /** 1 for each slot that may be found. */
   readonly mask: Uint8Array;
+}
+
+/** What of an index filters look at. */
+export interface FilteredSlots {
+  readonly columns: Columns;
+  /** Tags, as {@link tagLabel} makes terms of them. */
+  readonly labels: Postings;
+  /** 1 where the slot holds a memory. */
+  readonly live: Uint8Array;
+  /** Slots that hold no memory any more, in the order in which they died. */
+  readonly deadSlots: readonly number[];
+  readonly threads: NameTable;
+  readonly speakers: NameTable;
 }
 
 /** The part of filters that an index answers by itself. */
@@ -39,11 +53,11 @@ const staleShare = 1 / 8;
  * To be thrown away when slots change their meaning.
  */
 export class Selections {
-  readonly #index: NamespaceIndex;
+  readonly #index: FilteredSlots;
   /** Least recently used first. */
   readonly #kept = new Map<string, KeptSelection>();
 
-  constructor(index: NamespaceIndex) {
+  constructor(index: FilteredSlots) {
     this.#index = index;
   }
 
@@ -69,7 +83,7 @@ export function tagLabel(tag: string): string {
 }
 
 class KeptSelection implements Selection {
-  readonly #index: NamespaceIndex;
+  readonly #index: FilteredSlots;
   readonly #filter: SlotFilter;
   mask: Uint8Array = new Uint8Array(0);
   /** Slots that pass. */
@@ -80,7 +94,7 @@ class KeptSelection implements Selection {
   #seen = 0;
   #seenDead = 0;
 
-  constructor(index: NamespaceIndex, filter: SlotFilter) {
+  constructor(index: FilteredSlots, filter: SlotFilter) {
     this.#index = index;
     this.#filter = filter;
   }
@@ -174,7 +188,7 @@ class KeptSelection implements Selection {
 }
 
 /** Whether a slot passes all of a filter but its tags. */
-function testOf(index: NamespaceIndex, filter: SlotFilter): (slot: number) => boolean {
+function testOf(index: FilteredSlots, filter: SlotFilter): (slot: number) => boolean {
   const { happeneds, importances, threads, speakers, pins } = index.columns.arrays;
   const { after = Number.NEGATIVE_INFINITY, before = Number.POSITIVE_INFINITY } = filter;
   const { minImportance = Number.NEGATIVE_INFINITY, pinned } = filter;
