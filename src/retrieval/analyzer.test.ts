@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { createAnalyzer } from "./analyzer.ts";
+import { stopMark } from "./term-table.ts";
 
 const { terms, visit } = createAnalyzer();
 
@@ -95,4 +96,20 @@ test("a reader of terms may read another text meanwhile", () => {
     if (!stop) found.push(term);
   });
   assert.deepEqual(found, terms("tea and coffee"));
+});
+
+test("a text read by numbers has the terms that a visit tells, whatever was read before", () => {
+  const { read, visit } = createAnalyzer();
+  const same = (text: string): void => {
+    const told: string[] = [];
+    visit(text, (term, stop) => told.push(stop ? stopMark + term : term));
+    const reading = read(text);
+    const numbered = Array.from(reading.codes.subarray(0, reading.size), (code) => reading.term(code >> 1));
+    assert.deepEqual(numbered, told);
+  };
+  const texts = fc.string({ unit: fc.constantFrom(..."aBthe1 .-_:'@漢字é\u0301"), maxLength: 60 });
+  fc.assert(fc.property(texts, same));
+  // More tokens than are remembered: in one text, and in many.
+  same(Array.from({ length: 70_000 }, (_, i) => `the-${i % 3 === 0 ? "é" : ""}${i}`).join(" "));
+  for (let i = 0; i < 60_000; i += 50) same(Array.from({ length: 50 }, (_, j) => `w${i + j}`).join(" the "));
 });

@@ -58,8 +58,6 @@ export interface IndexSurroundings {
   readonly exactRows?: number | undefined;
 }
 
-/** Marks the term of a stop word; no other term holds a space. */
-export const stopMark = " ";
 /** Memories in the tail of the postings; more are sealed, which takes some milliseconds. */
 const tailSize = 1_024;
 /** Share of the slots that may be dead before they are cleared away. */
@@ -444,19 +442,10 @@ export class NamespaceIndex {
   /** Adds a slot's terms to the postings. @returns How many of them are no stop words. */
   #addTerms(slot: number, content: string, context: string): { contentTerms: number; contextTerms: number } {
     const { analyzer } = this.#surroundings;
-    const { postings } = this;
-    let contentTerms = 0;
-    let contextTerms = 0;
-    analyzer.visit(content, (term, stop) => {
-      postings.add(slot, stop ? stopMark + term : term, false);
-      if (!stop) contentTerms++;
-    });
-    analyzer.visit(context, (term, stop) => {
-      if (stop) return;
-      postings.add(slot, term, true);
-      contextTerms++;
-    });
-    return { contentTerms, contextTerms };
+    return {
+      contentTerms: this.postings.addAll(slot, analyzer.read(content), false),
+      contextTerms: context === "" ? 0 : this.postings.addAll(slot, analyzer.read(context), true),
+    };
   }
 
   #kill(slot: number): void {

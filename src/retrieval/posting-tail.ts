@@ -1,24 +1,27 @@
-/** A growable run of numbers. */
-function grown<T extends Uint32Array | Uint16Array | Int32Array>(array: T, size: number): T {
-  if (size < array.length) return array;
-  const Type = array.constructor as new (length: number) => T;
-  const larger = new Type(Math.max(256, size * 2));
-  larger.set(array);
-  return larger;
-}
+import type { TermNumbers, TermReading } from "./term-table.ts";
 
 const maxCount = 255;
 /** What a term in the context adds to a count; one in the content adds 1. */
 const contextUnit = 256;
+/** Of a term: its first posting, its last. Of a posting: its slot, its counts, the next of its term. */
+const endsSize = 2;
+const entrySize = 3;
+const leastPlaces = 256;
 
 /** Postings of what came last: entries in the order they came, those of one term linked. */
 export class PostingTail {
-  readonly #terms = new Map<string, number>();
-  #heads: Int32Array = new Int32Array(0);
-  #lasts: Int32Array = new Int32Array(0);
-  #slots: Uint32Array = new Uint32Array(0);
-  #counts: Uint16Array = new Uint16Array(0);
-  #nexts: Int32Array = new Int32Array(0);
+  readonly #terms: string[] = [];
+  /** Where the first so many of the terms stand among them; only once they were looked for by name. */
+  readonly #byName = new Map<string, number>();
+  /** Where terms stand by their numbers: number + 1 and place, hashed; at most half is taken. */
+  #places: Int32Array = new Int32Array(0);
+  #placed = 0;
+  #numbers: TermNumbers | undefined;
+  #generation = -1;
+  /** True when some terms may not be found by the numbers of this generation. */
+  #unnumbered = false;
+  #ends: Int32Array = new Int32Array(0);
+  #entries: Int32Array = new Int32Array(0);
   #size = 0;
 
   /** Postings it holds. */
@@ -27,81 +30,164 @@ export class PostingTail {
   }
 
   get bytes(): number {
-    return this.#terms.size * 70 + this.#slots.length * 10 + this.#heads.length * 8;
+    const arrays = this.#places.byteLength + this.#ends.byteLength + this.#entries.byteLength;
+    // Most terms are the analyzer's too.
+    return arrays + this.#terms.length * 30 + this.#byName.size * 50;
   }
 
-  get terms(): IterableIterator<string> {
-    return this.#terms.keys();
+  /** In the order they came. */
+  get terms(): readonly string[] {
+    return this.#terms;
   }
 
   /** Counts a term of a slot; slots only ascend. */
   add(slot: number, term: string, inContext: boolean): void {
-    let number = this.#terms.get(term);
-    if (number === undefined) {
-      number = this.#terms.size;
-      this.#terms.set(term, number);
-      this.#heads = grown(this.#heads, number);
-      this.#lasts = grown(this.#lasts, number);
-      this.#heads[number] = this.#lasts[number] = -1;
+    this.#unnumbered = true;
+    this.#count(this.#named(term) ?? this.#append(term), slot, inContext);
+  }
+
+  /** Counts the terms of a text of a slot; stop words only in the content. @returns How many are no stop words. */
+  addAll(slot: number, reading: TermReading, inContext: boolean): number {
+    const { codes, size } = reading;
+    if (reading.generation !== this.#generation) this.#renumber(reading);
+    let told = size;
+    for (let i = 0; i < size; i++) {
+      const code = codes[i]!;
+      if ((code & 1) === 1) {
+        told--;
+        if (inContext) continue;
+      }
+      this.#count(this.#numbered(code >> 1), slot, inContext);
     }
-    const last = this.#lasts[number]!;
-    if (last >= 0 && this.#slots[last] === slot) {
-      const count = this.#counts[last]!;
-      if (inContext) {
-        if (count >> 8 < maxCount) this.#counts[last] = count + contextUnit;
-      } else if ((count & 0xff) < maxCount) this.#counts[last] = count + 1;
-      return;
-    }
-    this.#append(number, slot, inContext ? contextUnit : 1);
+    return told;
   }
 
   /** A term's postings, slots ascending; undefined when there are none. */
   of(term: string): { readonly slots: number[]; readonly counts: number[] } | undefined {
-    const number = this.#terms.get(term);
-    if (number === undefined) return undefined;
+    const at = this.#find(term);
+    if (at === undefined) return undefined;
     const slots: number[] = [];
     const counts: number[] = [];
-    for (let at = this.#heads[number]!; at >= 0; at = this.#nexts[at]!) {
-      slots.push(this.#slots[at]!);
-      counts.push(this.#counts[at]!);
-    }
+    this.forEach(at, (slot, count) => {
+      slots.push(slot);
+      counts.push(count);
+    });
     return { slots, counts };
   }
 
-  /** Calls `visit` for each posting of a term, slots ascending. */
-  forEach(term: string, visit: (slot: number, count: number) => void): void {
-    const number = this.#terms.get(term);
-    if (number === undefined) return;
-    for (let at = this.#heads[number]!; at >= 0; at = this.#nexts[at]!) {
-      visit(this.#slots[at]!, this.#counts[at]!);
+  /** Calls `visit` for each posting of the term at a place in `terms`, slots ascending. */
+  forEach(at: number, visit: (slot: number, count: number) => void): void {
+    const entries = this.#entries;
+    for (let entry = this.#ends[at * endsSize]!; entry >= 0; entry = entries[entry + 2]!) {
+      visit(entries[entry]!, entries[entry + 1]!);
     }
   }
 
-  /** The same postings with other slots, ascending as they do. */
-  renumbered(slotNow: (slot: number) => number): PostingTail {
-    const tail = new PostingTail();
-    for (const term of this.#terms.keys()) {
-      const number = tail.#terms.size;
-      tail.#terms.set(term, number);
-      tail.#heads = grown(tail.#heads, number);
-      tail.#lasts = grown(tail.#lasts, number);
-      tail.#heads[number] = tail.#lasts[number] = -1;
-      this.forEach(term, (slot, count) => tail.#append(number, slotNow(slot), count));
+  /** Gives all postings other slots, ascending as they do. */
+  moveSlots(slotNow: (slot: number) => number): void {
+    for (let at = 0; at < this.#size; at++) {
+      this.#entries[at * entrySize] = slotNow(this.#entries[at * entrySize]!);
     }
-    return tail;
   }
 
-  #append(number: number, slot: number, count: number): void {
-    const at = this.#size++;
-    this.#slots = grown(this.#slots, at);
-    this.#counts = grown(this.#counts, at);
-    this.#nexts = grown(this.#nexts, at);
-    this.#slots[at] = slot;
-    this.#counts[at] = count;
-    this.#nexts[at] = -1;
-    const last = this.#lasts[number]!;
-    if (last < 0) this.#heads[number] = at;
-    else this.#nexts[last] = at;
-    this.#lasts[number] = at;
+  #find(term: string): number | undefined {
+    const numbers = this.#numbers;
+    if (numbers && numbers.generation === this.#generation) {
+      const number = numbers.numberOf(term);
+      const at = number < 0 ? -1 : this.#places[this.#placeOf(number) + 1]! - 1;
+      if (at >= 0) return at;
+      if (!this.#unnumbered) return undefined;
+    }
+    return this.#named(term);
   }
+
+  #named(term: string): number | undefined {
+    const byName = this.#byName;
+    for (let at = byName.size; at < this.#terms.length; at++) byName.set(this.#terms[at]!, at);
+    return byName.get(term);
+  }
+
+  /** Where the term of a number stands, put there if need be. */
+  #numbered(number: number): number {
+    let place = this.#placeOf(number);
+    if (this.#places[place] !== 0) return this.#places[place + 1]! - 1;
+    const term = this.#numbers!.term(number);
+    const at = (this.#unnumbered ? this.#named(term) : undefined) ?? this.#append(term);
+    if (++this.#placed * 4 > this.#places.length) {
+      this.#growPlaces();
+      place = this.#placeOf(number);
+    }
+    this.#places[place] = number + 1;
+    this.#places[place + 1] = at + 1;
+    return at;
+  }
+
+  #renumber(numbers: TermNumbers): void {
+    this.#numbers = numbers;
+    this.#generation = numbers.generation;
+    this.#unnumbered = this.#terms.length > 0;
+    this.#places = new Int32Array(leastPlaces * 2);
+    this.#placed = 0;
+  }
+
+  /** Where a number is, or would be. */
+  #placeOf(number: number): number {
+    const places = this.#places;
+    const last = places.length - 2;
+    const hash = Math.imul(number, 0x9e3779b1);
+    let place = ((hash ^ (hash >>> 15)) << 1) & last;
+    while (places[place] !== 0 && places[place] !== number + 1) place = (place + 2) & last;
+    return place;
+  }
+
+  #growPlaces(): void {
+    const former = this.#places;
+    this.#places = new Int32Array(former.length * 2);
+    for (let at = 0; at < former.length; at += 2) {
+      if (former[at] === 0) continue;
+      const place = this.#placeOf(former[at]! - 1);
+      this.#places[place] = former[at]!;
+      this.#places[place + 1] = former[at + 1]!;
+    }
+  }
+
+  #append(term: string): number {
+    const at = this.#terms.push(term) - 1;
+    const end = at * endsSize;
+    if (end === this.#ends.length) this.#ends = grown(this.#ends, leastPlaces * endsSize);
+    this.#ends[end] = this.#ends[end + 1] = -1;
+    return at;
+  }
+
+  #count(at: number, slot: number, inContext: boolean): void {
+    const last = this.#ends[at * endsSize + 1]!;
+    if (last < 0 || this.#entries[last] !== slot) {
+      this.#push(at, slot, inContext ? contextUnit : 1);
+      return;
+    }
+    const count = this.#entries[last + 1]!;
+    if (inContext) {
+      if (count >> 8 < maxCount) this.#entries[last + 1] = count + contextUnit;
+    } else if ((count & 0xff) < maxCount) this.#entries[last + 1] = count + 1;
+  }
+
+  #push(at: number, slot: number, count: number): void {
+    const entry = this.#size++ * entrySize;
+    if (entry === this.#entries.length) this.#entries = grown(this.#entries, leastPlaces * entrySize);
+    const entries = this.#entries;
+    entries[entry] = slot;
+    entries[entry + 1] = count;
+    entries[entry + 2] = -1;
+    const ends = this.#ends;
+    const last = ends[at * endsSize + 1]!;
+    if (last < 0) ends[at * endsSize] = entry;
+    else entries[last + 2] = entry;
+    ends[at * endsSize + 1] = entry;
+  }
+}
+
+function grown(array: Int32Array, least: number): Int32Array {
+  const larger = new Int32Array(Math.max(least, array.length * 2));
+  larger.set(array);
+  return larger;
 }

@@ -1,4 +1,5 @@
 import { PostingTail } from "./posting-tail.ts";
+import type { TermReading } from "./term-table.ts";
 
 /** Postings that no longer change: terms in order of their UTF-16 units, each with its slots. */
 export interface SealedPostings {
@@ -77,6 +78,11 @@ export class Postings {
   /** Counts a term of a slot, in the content or around it. */
   add(slot: number, term: string, inContext: boolean): void {
     this.#tail.add(slot, term, inContext);
+  }
+
+  /** Counts the terms of a text of a slot; stop words only in the content. @returns How many are no stop words. */
+  addAll(slot: number, reading: TermReading, inContext: boolean): number {
+    return this.#tail.addAll(slot, reading, inContext);
   }
 
   /** A term's postings, part by part; slots ascend through all of them, each once. */
@@ -161,7 +167,9 @@ export class Postings {
 
   /** Takes over another's tail, with other slots, ascending as they do. */
   takeTail(other: Postings, slotNow: (slot: number) => number): void {
-    this.#tail = other.#tail.renumbered(slotNow);
+    this.#tail = other.#tail;
+    other.#tail = new PostingTail();
+    this.#tail.moveSlots(slotNow);
   }
 }
 
@@ -190,7 +198,8 @@ function sizeOf({ postings }: SealedPart): number {
 }
 
 function sealedTail(tail: PostingTail): SealedPostings {
-  const terms = [...tail.terms].sort();
+  const { terms } = tail;
+  const order = Array.from(terms, (_, at) => at).sort((a, b) => (terms[a]! < terms[b]! ? -1 : 1));
   const units = new Uint16Array(terms.reduce((sum, term) => sum + term.length, 0));
   const starts = new Uint32Array(terms.length + 1);
   const offsets = new Uint32Array(terms.length + 1);
@@ -198,15 +207,16 @@ function sealedTail(tail: PostingTail): SealedPostings {
   const counts = new Uint16Array(tail.size);
   let unit = 0;
   let entry = 0;
-  for (const [at, term] of terms.entries()) {
+  order.forEach((at, place) => {
+    const term = terms[at]!;
     for (let i = 0; i < term.length; i++) units[unit++] = term.charCodeAt(i);
-    tail.forEach(term, (slot, count) => {
+    tail.forEach(at, (slot, count) => {
       slots[entry] = slot;
       counts[entry++] = count;
     });
-    starts[at + 1] = unit;
-    offsets[at + 1] = entry;
-  }
+    starts[place + 1] = unit;
+    offsets[place + 1] = entry;
+  });
   return { units, starts, offsets, slots, counts };
 }
 

@@ -1,7 +1,7 @@
 import type { Analyzer } from "./analyzer.ts";
-import { stopMark } from "./namespace-index.ts";
 import { maxQuestionLength } from "./plan-query.ts";
 import type { Postings } from "./postings.ts";
+import { stopMark } from "./term-table.ts";
 
 /** One thing a search asks for; a memory matches it by any of the keys. */
 export interface SearchUnit {
