@@ -250,7 +250,11 @@ export class NamespaceIndex {
 
   /** Makes room for as many memories more. */
   expect(memories: number): void {
-    this.#vectors.reserve(this.columns.size + memories);
+    const size = this.columns.size + memories;
+    this.#vectors.reserve(size);
+    this.columns.reserve(size);
+    if (this.live.length < size) this.#growLive();
+    if (this.#ascending.length < this.#ascendingSize + memories) this.#growAscending(memories);
   }
 
   /** Adds a memory or puts it in the place of what its row was. */
@@ -431,12 +435,14 @@ export class NamespaceIndex {
       this.#late.set(row, slot);
       return;
     }
-    if (this.#ascendingSize === this.#ascending.length) {
-      const grown = new Uint32Array(Math.max(16, Math.ceil(this.#ascendingSize * 1.5)));
-      grown.set(this.#ascending);
-      this.#ascending = grown;
-    }
+    if (this.#ascendingSize === this.#ascending.length) this.#growAscending(1);
     this.#ascending[this.#ascendingSize++] = slot;
+  }
+
+  #growAscending(rows: number): void {
+    const grown = new Uint32Array(Math.max(this.#ascendingSize + rows, Math.ceil(this.#ascendingSize * 1.5)));
+    grown.set(this.#ascending);
+    this.#ascending = grown;
   }
 
   /** Adds a slot's terms to the postings. @returns How many of them are no stop words. */
