@@ -68,19 +68,27 @@ export class PostingTail {
     if (at === undefined) return undefined;
     const slots: number[] = [];
     const counts: number[] = [];
-    this.forEach(at, (slot, count) => {
-      slots.push(slot);
-      counts.push(count);
-    });
+    this.copyEntries(at, slots, counts, 0);
     return { slots, counts };
   }
 
-  /** Calls `visit` for each posting of the term at a place in `terms`, slots ascending. */
-  forEach(at: number, visit: (slot: number, count: number) => void): void {
+  /**
+   * Copies the postings of the term at a place in `terms`, slots ascending.
+   * @param from Where they are put. @returns Where they end.
+   */
+  copyEntries(
+    at: number,
+    slots: { [place: number]: number },
+    counts: { [place: number]: number },
+    from: number,
+  ): number {
     const entries = this.#entries;
+    let place = from;
     for (let entry = this.#ends[at * endsSize]!; entry >= 0; entry = entries[entry + 2]!) {
-      visit(entries[entry]!, entries[entry + 1]!);
+      slots[place] = entries[entry]!;
+      counts[place++] = entries[entry + 1]!;
     }
+    return place;
   }
 
   /** Gives all postings other slots, ascending as they do. */

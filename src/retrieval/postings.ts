@@ -1,4 +1,5 @@
 import { PostingTail } from "./posting-tail.ts";
+import { sortedTerms } from "./sorted-terms.ts";
 import type { TermReading } from "./term-table.ts";
 
 /** Postings that no longer change: terms in order of their UTF-16 units, each with its slots. */
@@ -199,24 +200,19 @@ function sizeOf({ postings }: SealedPart): number {
 
 function sealedTail(tail: PostingTail): SealedPostings {
   const { terms } = tail;
-  const order = Array.from(terms, (_, at) => at).sort((a, b) => (terms[a]! < terms[b]! ? -1 : 1));
   const units = new Uint16Array(terms.reduce((sum, term) => sum + term.length, 0));
   const starts = new Uint32Array(terms.length + 1);
   const offsets = new Uint32Array(terms.length + 1);
   const slots = new Uint32Array(tail.size);
   const counts = new Uint16Array(tail.size);
-  let unit = 0;
-  let entry = 0;
-  order.forEach((at, place) => {
+  let [place, unit, entry] = [0, 0, 0];
+  for (const at of sortedTerms(terms)) {
     const term = terms[at]!;
     for (let i = 0; i < term.length; i++) units[unit++] = term.charCodeAt(i);
-    tail.forEach(at, (slot, count) => {
-      slots[entry] = slot;
-      counts[entry++] = count;
-    });
-    starts[place + 1] = unit;
-    offsets[place + 1] = entry;
-  });
+    entry = tail.copyEntries(at, slots, counts, entry);
+    starts[++place] = unit;
+    offsets[place] = entry;
+  }
   return { units, starts, offsets, slots, counts };
 }
 
