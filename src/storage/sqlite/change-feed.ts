@@ -1,8 +1,9 @@
 import { StrataError } from "../../contract/errors.ts";
+import type { ChunkSource } from "../../contract/memory.ts";
 import type { ChangePage, IndexRow } from "../../contract/memory-store.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import type { Connection } from "./connection.ts";
-import { joinEntry, namespaceCode, parseTags, vectorOf } from "./memory-rows.ts";
+import { joinEntry, parseTags, vectorOf } from "./memory-rows.ts";
 import { knownModel, sideNumbers, sideVectorsAfter } from "./side-vectors.ts";
 
 /**
@@ -26,6 +27,12 @@ type FeedRow = readonly [
   at: number | null,
   thread: string | null,
   speaker: string | null,
+  createdAt: number,
+  importance: number,
+  pinned: number,
+  tags: string | null,
+  model: number | null,
+  vector: Uint8Array | null,
   chunk: number | null,
   start: number,
   end: number,
@@ -33,12 +40,6 @@ type FeedRow = readonly [
   documentId: string | null,
   uri: string | null,
   title: string | null,
-  createdAt: number,
-  importance: number,
-  pinned: number,
-  tags: string | null,
-  model: string | null,
-  vector: Uint8Array | null,
   /** 1 where the asked model has a vector, or knows nothing, beside the memory's own. */
   beside: number,
   besideVector: Uint8Array | null,
@@ -53,10 +54,12 @@ export function changesAfter(
   now: number,
   model: string | undefined,
 ): ChangePage {
-  const namespace = namespaceCode(db, name);
-  const [seq, trimmed] = (namespace === undefined
-    ? undefined
-    : db.get<[number, number]>("select seq, trimmed from namespace where id = ?", namespace)) ?? [0, 0];
+  const found = db.get<[number, number, number]>(
+    "select id, seq, trimmed from namespace where name = ?",
+    name,
+  );
+  const namespace = found?.[0];
+  const [, seq, trimmed] = found ?? [0, 0, 0];
   const asked = model === undefined ? 0 : (knownModel(db, model) ?? 0);
   const vectors =
     namespace === undefined || asked === 0 ? { newest: 0, settled: 0 } : sideNumbers(db, namespace, asked);
@@ -68,24 +71,24 @@ export function changesAfter(
   if (namespace === undefined || (isAtEnd && position.vector >= vectors.newest)) {
     return { rows: [], removed: [], cursor: format(position), more: false };
   }
-  const gone = goneAfter(db, namespace, position, limit);
+  const after = Math.max(position.seq, position.horizon);
+  // A new follower is told of no tombstones, and hardly ever of vectors put beside others.
+  const gone = after < seq ? goneAfter(db, namespace, after, limit) : { runs: [], upTo: undefined };
   const keys = changedKeys(db, namespace, position, gone.upTo ?? seq, limit);
   const full = keys.length > limit;
   const page = full ? keys.slice(0, limit) : keys;
   const last = page.at(-1);
-  const shown = new Set(page.map((key) => key.row));
-  const end = full ? { seq: last!.seq, row: last!.row } : { seq: gone.upTo ?? seq, row: wholeWrite };
+  const shown = new Set(page.map((key) => key[1]));
+  const end = full ? { seq: last![0], row: last![1] } : { seq: gone.upTo ?? seq, row: wholeWrite };
   const room = limit - page.length;
-  const beside = sideVectorsAfter(db, namespace, asked, position.vector, room);
+  const beside =
+    position.vector < vectors.newest ? sideVectorsAfter(db, namespace, asked, position.vector, room) : [];
   const read = beside.length < room ? vectors.newest : (beside.at(-1)?.[0] ?? position.vector);
   const vector = Math.max(position.vector, read);
+  const rows = beside.length > 0 ? [...new Set([...shown, ...beside.map(([, row]) => row)])] : [...shown];
+  const besides = vectors.newest > 0 ? asked : 0;
   return {
-    rows: readRows(
-      db,
-      [...new Set([...page.map((key) => key.row), ...beside.map(([, row]) => row)])],
-      now,
-      asked,
-    ).map((row) => toIndexRow(row, model)),
+    rows: toIndexRows(db, readRows(db, rows, now, besides), besides, model),
     // What left and was restored is there.
     removed: gone.runs
       .filter((run) => run.seq <= end.seq)
@@ -128,10 +131,9 @@ interface GoneRun {
 function goneAfter(
   db: Connection,
   namespace: number,
-  position: Position,
+  after: number,
   limit: number,
 ): { readonly runs: readonly GoneRun[]; readonly upTo: number | undefined } {
-  const after = Math.max(position.seq, position.horizon);
   // The write a page ended in the middle of has told its tombstones with its first rows.
   const rows = db.all<[number, number, number]>(
     "select seq, first, last from gone where namespace = ? and seq > ? order by seq, first limit ?",
@@ -155,10 +157,7 @@ function rowsOf(run: GoneRun): number[] {
   return Array.from({ length: run.last - run.first + 1 }, (_, index) => run.first + index);
 }
 
-interface ChangeKey {
-  readonly seq: number;
-  readonly row: number;
-}
+type ChangeKey = readonly [seq: number, row: number];
 
 /** Up to `limit + 1` rows changed after a position and not after write `upTo`, in order. */
 function changedKeys(
@@ -170,18 +169,16 @@ function changedKeys(
 ): ChangeKey[] {
   // The first lower bound is the one SQLite begins at: `seq > 0`, which the partial index asks for, must come second, or
   // each page would read the namespace from its beginning.
-  const keys = db
-    .all<[number, number]>(
-      `select seq, row from memory indexed by memory_seq
-       where namespace = ? and (seq, row) > (?, ?) and seq > 0 and seq <= ? order by seq, row limit ?`,
-      namespace,
-      position.seq,
-      position.row,
-      upTo,
-      limit + 1,
-    )
-    .map(([seq, row]) => ({ seq, row }));
-  const reach = keys.length > limit ? keys.at(-1)!.seq : upTo;
+  const keys: ChangeKey[] = db.all<ChangeKey>(
+    `select seq, row from memory indexed by memory_seq
+     where namespace = ? and (seq, row) > (?, ?) and seq > 0 and seq <= ? order by seq, row limit ?`,
+    namespace,
+    position.seq,
+    position.row,
+    upTo,
+    limit + 1,
+  );
+  const reach = keys.length > limit ? keys.at(-1)![0] : upTo;
   let chunks = 0;
   const documents = db.all<[number, number]>(
     "select seq, entry from document where namespace = ? and seq >= ? and seq <= ? order by seq limit ?",
@@ -201,62 +198,88 @@ function changedKeys(
       after,
       limit + 1 - chunks,
     );
-    for (const [row] of rows) keys.push({ seq, row });
+    for (const [row] of rows) keys.push([seq, row]);
     chunks += rows.length;
   }
-  if (chunks > 0) keys.sort((one, other) => one.seq - other.seq || one.row - other.row);
-  return keys.slice(0, limit + 1);
+  if (chunks > 0) keys.sort((one, other) => one[0] - other[0] || one[1] - other[1]);
+  return keys.length > limit + 1 ? keys.slice(0, limit + 1) : keys;
 }
 
-/** @param asked Number of the model whose vectors are wanted where they stand beside the memories' own; 0: none. */
-function readRows(db: Connection, rows: readonly number[], now: number, asked: number): FeedRow[] {
+const feedColumns = `m.row, m.id, m.content, m.at, m.thread, m.speaker, m.created_at, e.importance, e.pinned,
+  iif(m.chunk is null, m.tags, d.tags), m.model, v.data,
+  m.chunk, m.start_offset, m.end_offset, m.headings, d.id, d.uri, d.title`;
+const feedRows = `json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
+  left join vector v on v.row = m.row`;
+
+/** @param besides Number of the model whose vectors are wanted where they stand beside the memories' own; 0: there are none. */
+function readRows(db: Connection, rows: readonly number[], now: number, besides: number): FeedRow[] {
   if (rows.length === 0) return [];
+  const numbers = JSON.stringify(rows);
+  if (besides === 0) {
+    return db.all<FeedRow>(
+      `select ${feedColumns}, 0, null from ${feedRows} where e.expires_at > ?`,
+      numbers,
+      now,
+    );
+  }
   return db.all<FeedRow>(
-    `select m.row, m.id, m.content, m.at, m.thread, m.speaker, m.chunk, m.start_offset, m.end_offset, m.headings,
-       d.id, d.uri, d.title, m.created_at, e.importance, e.pinned, iif(m.chunk is null, m.tags, d.tags), (select name from model where id = m.model), v.data, s.row is not null, s.data
-     from json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
-     left join vector v on v.row = m.row
-     left join side_vector s on s.row = m.row and s.model = ?
-     where e.expires_at > ?`,
-    JSON.stringify(rows),
-    asked,
+    `select ${feedColumns}, s.row is not null, s.data from ${feedRows}
+     left join side_vector s on s.row = m.row and s.model = ? where e.expires_at > ?`,
+    numbers,
+    besides,
     now,
   );
 }
 
-function toIndexRow(cells: FeedRow, asked: string | undefined): IndexRow {
-  const [row, id, content, at, thread, speaker, chunk, start, end, headings, documentId, uri, title] = cells;
-  const [createdAt, importance, pinned, tags, ownModel, ownVector, beside, besideVector] = cells.slice(
-    13,
-  ) as [number, number, number, string | null, string | null, Uint8Array | null, number, Uint8Array | null];
-  const isBeside = asked !== undefined && beside === 1;
-  const vector = isBeside ? besideVector : ownVector;
-  const model = isBeside ? vector && asked : ownModel;
+type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
+
+function toIndexRows(
+  db: Connection,
+  rows: readonly FeedRow[],
+  besides: number,
+  asked: string | undefined,
+): IndexRow[] {
+  const names = new Map<number, string>();
+  const nameOf = (model: number): string => {
+    let name = names.get(model);
+    if (name === undefined) {
+      name = db.get<[string]>("select name from model where id = ?", model)![0];
+      names.set(model, name);
+    }
+    return name;
+  };
+  return rows.map((cells) => {
+    // Cells by their places: to take a row apart by a pattern allocates as much as the row.
+    const isBeside = besides !== 0 && cells[19] === 1;
+    const vector = isBeside ? cells[20] : cells[11];
+    const row: Writable<IndexRow> = {
+      row: cells[0],
+      id: cells[1],
+      content: cells[2],
+      createdAt: cells[6],
+      importance: cells[7],
+      pinned: cells[8] === 1,
+      tags: parseTags(cells[9]),
+      vector: vector === null ? null : vectorOf(vector),
+    };
+    if (cells[3] !== null) row.at = cells[3];
+    if (cells[4] !== null) row.thread = cells[4];
+    if (cells[5] !== null) row.speaker = cells[5];
+    if (cells[12] !== null) row.source = sourceOf(cells, cells[12]);
+    const model = isBeside ? vector && asked : cells[10] === null ? null : nameOf(cells[10]);
+    if (model !== null && model !== undefined) row.model = model;
+    return row;
+  });
+}
+
+function sourceOf(cells: FeedRow, chunk: number): ChunkSource {
   return {
-    row,
-    id,
-    content,
-    ...(at === null ? {} : { at }),
-    ...(thread === null ? {} : { thread }),
-    ...(speaker === null ? {} : { speaker }),
-    ...(chunk === null
-      ? {}
-      : {
-          source: {
-            documentId: documentId!,
-            uri: uri!,
-            ...(title === null ? {} : { title }),
-            headings: parseTags(headings),
-            chunk,
-            start,
-            end,
-          },
-        }),
-    createdAt,
-    importance,
-    pinned: pinned === 1,
-    tags: parseTags(tags),
-    ...(model === null ? {} : { model }),
-    vector: vector === null ? null : vectorOf(vector),
+    documentId: cells[16]!,
+    uri: cells[17]!,
+    ...(cells[18] === null ? {} : { title: cells[18] }),
+    headings: parseTags(cells[15]),
+    chunk,
+    start: cells[13],
+    end: cells[14],
   };
 }
