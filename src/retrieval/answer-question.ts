@@ -159,13 +159,13 @@ async function weigh(
   if (!late || question.mode !== "hybrid") return weighed;
   const comparison = prepareComparison(late, index, weighed, ranking);
   if (!comparison) return weighed;
-  const { freshTexts } = index;
+  const { fresh } = index;
   const signal = await comparePieces(late, comparison, weighed.fusion.slots.length, async (rows) => {
-    const unread = freshTexts ? rows.filter((row) => !freshTexts.has(row)) : rows;
-    await readRows(unread, read, pipeline);
+    const unread = fresh ? rows.filter((row) => !fresh.has(row)) : rows;
+    if (unread.length > 0) await readRows(unread, read, pipeline);
     return rows.map((row) => {
-      const found = read.get(row);
-      return freshTexts?.get(row) ?? (found && spokenText(found));
+      const found = fresh?.get(row) ?? read.get(row);
+      return found && spokenText(found);
     });
   });
   const compared = addSignal(weighed, signal);

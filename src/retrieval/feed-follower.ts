@@ -1,4 +1,4 @@
-import { contextText, spokenText } from "../contract/index-text.ts";
+import { contextText } from "../contract/index-text.ts";
 import type { Memory } from "../contract/memory.ts";
 import type { ChangePage, IndexRow, MemoryStore } from "../contract/memory-store.ts";
 import type { Scope } from "../contract/scope.ts";
@@ -12,6 +12,8 @@ const pageSize = 256;
 const sliceMs = 8;
 /** UTF-16 units of a page's texts that may be kept for the first answer. */
 const maxFreshUnits = 262_144;
+const noTurns: readonly IndexedMemory[] = [];
+const noRows: readonly number[] = [];
 
 /** A memory with what its index texts are made from. */
 type IndexedMemory = Pick<
@@ -28,24 +30,26 @@ export async function followFeed(index: NamespaceIndex, store: MemoryStore, scop
   const generation = await store.generation(scope, index.model);
   if (index.generation === generation) return;
   const isNew = index.cursor === undefined;
-  index.freshTexts = undefined;
+  index.fresh = undefined;
   for (;;) {
     const page = await store.changes(scope, index.cursor, pageSize, index.model);
-    await applyPage(index, store, scope, page);
+    const incoming = new Map<number, IndexRow>();
+    for (const row of page.rows) incoming.set(row.row, row);
+    await applyPage(index, store, scope, page, incoming);
     index.cursor = page.cursor;
     // What answers the first question compares these texts next.
-    if (isNew && !page.more) index.freshTexts = freshTexts(page, index);
+    if (isNew && !page.more && isSmall(page, index)) index.fresh = incoming;
     if (!page.more) break;
     await new Promise((resolve) => setImmediate(resolve));
   }
   index.generation = generation;
 }
 
-function freshTexts({ rows }: ChangePage, index: NamespaceIndex): Map<number, string> | undefined {
-  const isWhole = rows.length === index.size;
-  const units = rows.reduce((sum, { content }) => sum + content.length, 0);
-  if (!isWhole || units > maxFreshUnits) return undefined;
-  return new Map(rows.map((row) => [row.row, spokenText(row)]));
+function isSmall({ rows }: ChangePage, index: NamespaceIndex): boolean {
+  if (rows.length !== index.size) return false;
+  let units = 0;
+  for (const { content } of rows) units += content.length;
+  return units <= maxFreshUnits;
 }
 
 async function applyPage(
@@ -53,8 +57,8 @@ async function applyPage(
   store: MemoryStore,
   scope: Scope,
   page: ChangePage,
+  incoming: ReadonlyMap<number, IndexRow>,
 ): Promise<void> {
-  const incoming = new Map(page.rows.map((row) => [row.row, row]));
   const gone = new Set(page.removed.filter((row) => !incoming.has(row)));
   /** Turns indexed before whose context changes. */
   const stale = new Set<number>();
@@ -97,12 +101,12 @@ async function readTexts(
   incoming: ReadonlyMap<number, IndexRow>,
   stale: Set<number>,
   gone: Set<number>,
-): Promise<Map<number, IndexedMemory>> {
-  const texts = new Map<number, IndexedMemory>(incoming);
+): Promise<ReadonlyMap<number, IndexedMemory>> {
+  let read: Map<number, IndexedMemory> | undefined;
   for (;;) {
     const missing = new Set<number>();
     const want = (row: number): void => {
-      if (!texts.has(row) && !gone.has(row)) missing.add(row);
+      if (!(read ?? incoming).has(row) && !gone.has(row)) missing.add(row);
     };
     for (const row of stale) {
       if (gone.has(row)) continue;
@@ -110,7 +114,9 @@ async function readTexts(
       for (const earlier of before(index, row, incoming.get(row))) want(earlier);
     }
     for (const row of incoming.values()) for (const earlier of before(index, row.row, row)) want(earlier);
-    if (missing.size === 0) return texts;
+    if (missing.size === 0) return read ?? incoming;
+    read ??= new Map<number, IndexedMemory>(incoming);
+    const texts = read;
     const rows = [...missing];
     const memories: readonly (Memory | undefined)[] = await store.read(scope, rows);
     rows.forEach((row, i) => {
@@ -138,7 +144,7 @@ function putEntry(
   const at = kept ? (Number.isNaN(kept.ats) ? undefined : kept.ats) : memory.at;
   const previous =
     thread === undefined
-      ? []
+      ? noTurns
       : index.orders
           .before(thread, { at: at ?? Number.NaN, row })
           .flatMap((earlier) => texts.get(earlier) ?? []);
@@ -160,13 +166,13 @@ function putEntry(
 }
 
 /** Rows before a turn in its thread, where the page or else the index says it stands. */
-function before(index: NamespaceIndex, row: number, incoming: IndexRow | undefined): number[] {
+function before(index: NamespaceIndex, row: number, incoming: IndexRow | undefined): readonly number[] {
   if (incoming) {
     const place = placeOf(incoming);
-    return place && incoming.thread !== undefined ? index.orders.before(incoming.thread, place) : [];
+    return place && incoming.thread !== undefined ? index.orders.before(incoming.thread, place) : noRows;
   }
   const known = indexedPlace(index, row);
-  return known ? index.orders.before(known.thread, known.place) : [];
+  return known ? index.orders.before(known.thread, known.place) : noRows;
 }
 
 function takeOut(index: NamespaceIndex, row: number, stale: Set<number>): void {

@@ -1,3 +1,4 @@
+import type { IndexRow } from "../contract/memory-store.ts";
 import type { Analyzer } from "./analyzer.ts";
 import { Columns, kindCount, vectorStates } from "./columns.ts";
 import { NameTable } from "./name-table.ts";
@@ -82,8 +83,8 @@ export class NamespaceIndex {
   /** Memories removed since it was made. */
   removals = 0;
   released = false;
-  /** By row, texts as they are spoken that the first look at a small namespace has just read; gone once it is tended. */
-  freshTexts: ReadonlyMap<number, string> | undefined;
+  /** By row, what the first look at a small namespace has just read; gone once it is tended. */
+  fresh: ReadonlyMap<number, Pick<IndexRow, "content" | "speaker">> | undefined;
   columns: Columns;
   postings: Postings;
   /** Tags, as {@link tagLabel} makes terms of them. */
@@ -317,7 +318,7 @@ export class NamespaceIndex {
     this.labels.seal();
     this.#tailMemories = 0;
     this.#sealsSoon = false;
-    this.freshTexts = undefined;
+    this.fresh = undefined;
   }
 
   /** Has what came last sealed when it is tended next. */

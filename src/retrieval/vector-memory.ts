@@ -88,6 +88,7 @@ export class VectorMemory {
   readonly #memory: WasmMemory;
   readonly #kernel: DotKernel;
   #all: Uint8Array;
+  #halves: Float16Array;
   /** Free pieces by offset; neighbours are joined. */
   #free: Block[] = [{ offset: 16, bytes: pageBytes - 16 }];
   #query: Block = emptyBlock;
@@ -105,6 +106,7 @@ export class VectorMemory {
     const { Memory, Module, Instance } = Reflect.get(globalThis, "WebAssembly") as WebAssemblyEngine;
     this.#memory = new Memory({ initial: 1, maximum: maxPages });
     this.#all = new Uint8Array(this.#memory.buffer);
+    this.#halves = new Float16Array(this.#memory.buffer);
     const module = new Module(Buffer.from(dotKernel, "base64"));
     this.#kernel = new Instance(module, { env: { memory: this.#memory } }).exports as DotKernel;
   }
@@ -145,6 +147,11 @@ export class VectorMemory {
   /** All its bytes; good until the next `allocate` or scan. Cheaper than a view where little is written. */
   get all(): Uint8Array {
     return this.#all;
+  }
+
+  /** The same as float16. */
+  get halves(): Float16Array {
+    return this.#halves;
   }
 
   /** The block's bytes; the view is good until the next `allocate` or scan. */
@@ -368,6 +375,7 @@ export class VectorMemory {
     }
     this.#memory.grow(pages);
     this.#all = new Uint8Array(this.#memory.buffer);
+    this.#halves = new Float16Array(this.#memory.buffer);
     this.release({ offset: former, bytes: pages * pageBytes });
   }
 }

@@ -97,7 +97,7 @@ export class VectorRows {
     const { all } = this.#memory;
     const { offset } = this.#rowBlock(slot, slot + 1);
     if (!vector || vector.byteLength < this.#rowBytes) all.fill(0, offset, offset + this.#rowBytes);
-    if (vector) all.set(new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength), offset);
+    if (vector) this.#memory.halves.set(vector, offset / 2);
     all[this.#marks.offset + slot] = vector ? 1 : 0;
   }
 
