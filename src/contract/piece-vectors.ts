@@ -5,7 +5,7 @@ export interface PieceVectors {
   /** Pieces it knows; ids are below it. */
   readonly size: number;
   readonly dimensions: number;
-  /** Ids of a text's pieces, in order; the caller owns them. */
+  /** Ids of a text's pieces, in order; the caller's until the next call. */
   piecesOf(text: string): Int32Array;
   /**
    * Writes the leading values of a piece's row, at most as many as it has, brought to unit length; false, and nothing

@@ -53,7 +53,7 @@ export class WordPieceTokenizer implements TokenCounter {
 
   /** Ids of the text's pieces, in order; the caller owns them. */
   encode(text: string): Int32Array {
-    return this.encodeShared(text).slice();
+    return new Int32Array(this.encodeShared(text));
   }
 
   /** As {@link encode}, but valid only until the next call on this object. */
@@ -80,12 +80,35 @@ export class WordPieceTokenizer implements TokenCounter {
         continue;
       }
       const kind = kinds[unit]!;
-      if (kind === characterKind.kept) this.#append(unit);
+      if (this.#wordCodePoints === 0 && (kind === characterKind.kept || kind === characterKind.mapped)) {
+        i = this.#openWord(text, i) - 1;
+      } else if (kind === characterKind.kept) this.#append(unit);
       else if (kind === characterKind.mapped) this.#append(unit | 0x20);
       else if (kind === characterKind.space) this.#endWord();
       else if (kind === characterKind.apart) this.#standApart(unit);
     }
     this.#endWord();
+  }
+
+  /** Reads letters and digits of ASCII from where a word opens, which is nearly always all of it. @returns Where they end. */
+  #openWord(text: string, start: number): number {
+    const kinds = this.#characters.ascii;
+    const word = this.#word;
+    const end = Math.min(text.length, start + longestWord);
+    let hash = openingHash;
+    let at = start;
+    for (; at < end; at++) {
+      const unit = text.charCodeAt(at);
+      if (unit >= 0x80) break;
+      const kind = kinds[unit]!;
+      if (kind !== characterKind.kept && kind !== characterKind.mapped) break;
+      const byte = kind === characterKind.mapped ? unit | 0x20 : unit;
+      word[at - start] = byte;
+      hash = hashStep(hash, byte);
+    }
+    this.#wordBytes = this.#wordCodePoints = at - start;
+    this.#wordHash = hash;
+    return at;
   }
 
   #readBeyondAscii(codePoint: number): void {

@@ -29,7 +29,7 @@ export class LateInteraction {
   readonly #rows: Block;
   /** The row under way, and the same as it stands in the memory, filled up with zeros. */
   readonly #row: Float32Array;
-  readonly #halves: Float16Array<ArrayBuffer>;
+  readonly #halves: Float16Array;
   /** By piece: 0 not looked up yet, 1 its row is there, 2 it says nothing. */
   readonly #states: Uint8Array;
   /** By piece, its place among the pieces of the comparison under way; -1 outside of one. */
@@ -106,48 +106,63 @@ export class LateInteraction {
 
   /** Pieces of a text that say something, each once; kept under the key. */
   keep(key: number, text: string): Uint32Array {
-    const distinct = this.#table.piecesOf(text);
+    const pieces = this.#table.piecesOf(text);
     const places = this.#places;
     let size = 0;
-    for (const piece of distinct) {
+    for (let i = 0; i < pieces.length; i++) {
+      const piece = pieces[i]!;
       if (places[piece] !== -1 || !this.#hasRow(piece)) continue;
       places[piece] = 0;
-      distinct[size++] = piece;
+      pieces[size++] = piece;
     }
-    const list = new Uint32Array(distinct.subarray(0, size));
-    for (let i = 0; i < size; i++) places[list[i]!] = -1;
+    const list = new Uint32Array(size);
+    for (let i = 0; i < size; i++) {
+      list[i] = pieces[i]!;
+      places[pieces[i]!] = -1;
+    }
     this.#known.set(key, list);
     return list;
   }
 
   /** How well each text answers, in their order: `Float64Array[texts]`, 0 for none. */
   scores(question: QuestionPieces, texts: readonly (Uint32Array | undefined)[]): Float64Array {
-    const distinct: number[] = [];
     const places = this.#places;
+    let total = 0;
+    for (const pieces of texts) total += pieces?.length ?? 0;
+    /** Pieces, each once, and of each piece of each text its place among them. */
+    const distinct = new Uint32Array(total);
+    const placed = new Uint32Array(total);
+    let size = 0;
+    let at = 0;
     for (const pieces of texts) {
-      for (const piece of pieces ?? []) {
-        if (places[piece] !== -1) continue;
-        places[piece] = distinct.length;
-        distinct.push(piece);
+      if (!pieces) continue;
+      for (let i = 0; i < pieces.length; i++) {
+        const piece = pieces[i]!;
+        if (places[piece] === -1) {
+          places[piece] = size;
+          distinct[size++] = piece;
+        }
+        placed[at++] = places[piece]!;
       }
     }
-    const slots = Uint32Array.from(distinct);
+    for (let i = 0; i < size; i++) places[distinct[i]!] = -1;
+    const slots = distinct.subarray(0, size);
     const scores = new Float64Array(texts.length);
-    for (let at = 0; at < question.pieces.length; at++) {
-      const row = this.#leadingRow(question.pieces[at]!);
+    for (let each = 0; each < question.pieces.length; each++) {
+      const row = this.#leadingRow(question.pieces[each]!);
       const cosines = this.#memory.scanSome(row, this.#rows, slots);
+      const idf = question.idfs[each]!;
+      let from = 0;
       for (let text = 0; text < texts.length; text++) {
-        const pieces = texts[text];
-        if (!pieces) continue;
+        const to = from + (texts[text]?.length ?? 0);
         let best = 0;
-        for (let i = 0; i < pieces.length; i++) {
-          const cosine = cosines[places[pieces[i]!]!]!;
+        for (; from < to; from++) {
+          const cosine = cosines[placed[from]!]!;
           if (cosine > best) best = cosine;
         }
-        scores[text]! += question.idfs[at]! * best * best;
+        scores[text]! += idf * best * best;
       }
     }
-    for (const piece of distinct) places[piece] = -1;
     return scores;
   }
 
@@ -160,16 +175,14 @@ export class LateInteraction {
       return false;
     }
     this.#halves.set(this.#row);
-    this.#memory.view(this.#rows).set(new Uint8Array(this.#halves.buffer), piece * this.#halves.byteLength);
+    this.#memory.halves.set(this.#halves, (this.#rows.offset >> 1) + piece * this.#halves.length);
     this.#states[piece] = 1;
     return true;
   }
 
   /** The row that stands in the memory, as a query: `Float32Array[dimensions]`. */
   #leadingRow(piece: number): Float32Array {
-    const stride = strideOf(this.#dimensions);
-    const bytes = this.#memory.view(this.#rows);
-    const halves = new Float16Array(bytes.buffer, bytes.byteOffset + piece * stride * 2, this.#dimensions);
-    return new Float32Array(halves);
+    const from = (this.#rows.offset >> 1) + piece * strideOf(this.#dimensions);
+    return new Float32Array(this.#memory.halves.subarray(from, from + this.#dimensions));
   }
 }

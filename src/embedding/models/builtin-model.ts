@@ -112,7 +112,7 @@ export class BuiltinModel implements EmbeddingModel {
       id: this.id,
       size: this.table.size,
       dimensions: this.dimensions,
-      piecesOf: (text) => this.tokenizer.encode(text),
+      piecesOf: (text) => this.tokenizer.encodeShared(text),
       leadingRow: (piece, into) => this.table.leadingRow(piece, into),
     };
   }
