@@ -43,6 +43,7 @@ const unspacedStart = /^[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p
 /** Where a lower-case letter meets a capital, an acronym a word, letters digits. */
 const humps = /(?<=\p{Ll})(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/u;
 const plainWord = /^[a-z]+$/;
+const openingWord = /^[A-Z][a-z]+$/;
 const ascii = /^[\0-\x7f]*$/;
 const accents = /[\u0300-\u036f]/g;
 const contraction = /^(?:s|t|re|ve|ll|d|m)$/i;
@@ -127,8 +128,8 @@ class Tokens {
       }
       const end = tokenEnd(bytes, at);
       const seen = this.#young.ascii;
-      const place = this.#placeOf(text, bytes, at, end);
-      tell(place < 0 ? this.#split(ownString(text.slice(at, end))) : seen.value(place), at);
+      const token = this.#numberOf(text, bytes, at, end);
+      tell(token < 0 ? this.#split(ownString(text.slice(at, end))) : seen.value(token), at);
       at = end;
     }
     this.#scratch = kept;
@@ -151,8 +152,8 @@ class Tokens {
         continue;
       }
       const end = tokenEnd(bytes, at);
-      const place = this.#placeOf(text, bytes, at, end);
-      if (place >= 0) terms.push(seen.code(place));
+      const token = this.#numberOf(text, bytes, at, end);
+      if (token >= 0) terms.push(seen.code(token));
       else for (const { term, stop } of this.#split(ownString(text.slice(at, end)))) terms.add(term, stop);
       at = end;
     }
@@ -192,8 +193,8 @@ class Tokens {
     return found;
   }
 
-  /** Where the token from `start` to `end` of a text, and of its bytes, is among the young; -1 when there is no room. */
-  #placeOf(text: string, bytes: Uint8Array, start: number, end: number): number {
+  /** Number of the token from `start` to `end` of a text, and of its bytes, among the young; -1 when there is no room. */
+  #numberOf(text: string, bytes: Uint8Array, start: number, end: number): number {
     const hash = hashOf(bytes, start, end);
     const seen = this.#young.ascii;
     const known = seen.find(bytes, start, end, hash);
@@ -201,8 +202,7 @@ class Tokens {
     const old = this.#old.ascii;
     const former = old.find(bytes, start, end, hash);
     const pieces = former >= 0 ? old.value(former) : this.#split(ownString(text.slice(start, end)));
-    seen.add(bytes, start, end, hash, pieces, this.#terms.codeOf(pieces));
-    return seen.find(bytes, start, end, hash);
+    return seen.add(bytes, start, end, hash, pieces, this.#terms.codeOf(pieces));
   }
 
   #split(token: string): readonly Piece[] {
@@ -212,6 +212,7 @@ class Tokens {
 
   #parts(token: string): readonly Piece[] {
     if (plainWord.test(token)) return [this.#word(token, token, 0, token.length)];
+    if (openingWord.test(token)) return [this.#word(token, token.toLowerCase(), 0, token.length)];
     const parts = [...token.matchAll(ascii.test(token) ? asciiWordPattern : wordPattern)];
     let end = token.length;
     const last = parts.at(-1)!;

@@ -4,8 +4,8 @@ export const maxTokens = 32_768;
 export const maxTokenLength = 40;
 /** Bytes a token has on average at most. */
 const usualLength = 12;
-/** A token's hash, its number from 1, its first byte's place with its length, its code: of one line of the cache. */
-const placeSize = 4;
+/** Of a token: its hash, where its bytes begin with how many they are, its code. */
+const recordSize = 3;
 const lengthBits = 6;
 
 /** Fowler, Noll and Vo's hash, 1a, of a run of bytes. */
@@ -17,11 +17,13 @@ export function hashOf(bytes: Uint8Array, start: number, end: number): number {
 
 /**
  * Tokens of ASCII, each with a value and a code, found by their bytes where they stand in a text. Holds so many and no
- * more.
+ * more. Numbers of tokens are hashed, and what is said of them stands in the order they came, which is about that of how
+ * often they come: so what is read often lies close together, and near.
  */
 export class AsciiTokens<T> {
-  /** By hash; at most half of the places are taken. */
-  readonly #places: Int32Array = new Int32Array(maxTokens * 2 * placeSize);
+  /** By hash, a token's number from 1; at most half of the places are taken. */
+  readonly #places: Uint16Array = new Uint16Array(maxTokens * 2);
+  readonly #records: Int32Array = new Int32Array(maxTokens * recordSize);
   readonly #values: T[] = [];
   /** All tokens, one after the other. */
   readonly #bytes: Uint8Array = new Uint8Array(maxTokens * usualLength);
@@ -31,51 +33,49 @@ export class AsciiTokens<T> {
     return this.#values.length >= maxTokens || this.#used + maxTokenLength > this.#bytes.length;
   }
 
-  /** Where a token is; -1 when it is not there. */
+  /** Number of a token; -1 when it is not there. */
   find(text: Uint8Array, start: number, end: number, hash: number): number {
     const places = this.#places;
+    const records = this.#records;
     const bytes = this.#bytes;
     const length = end - start;
-    for (let place = placeOf(hash, places); places[place + 1] !== 0; place = after(place, places)) {
-      if (places[place] !== hash) continue;
-      const run = places[place + 2]!;
+    const last = places.length - 1;
+    for (let place = firstPlace(hash) & last; places[place] !== 0; place = (place + 1) & last) {
+      const record = (places[place]! - 1) * recordSize;
+      if (records[record] !== hash) continue;
+      const run = records[record + 1]!;
       if ((run & ((1 << lengthBits) - 1)) !== length) continue;
       const from = run >>> lengthBits;
       let i = 0;
       while (i < length && text[start + i] === bytes[from + i]) i++;
-      if (i === length) return place;
+      if (i === length) return places[place]! - 1;
     }
     return -1;
   }
 
-  /** The code of what stands at a place. */
-  code(place: number): number {
-    return this.#places[place + 3]!;
+  code(token: number): number {
+    return this.#records[token * recordSize + 2]!;
   }
 
-  value(place: number): T {
-    return this.#values[this.#places[place + 1]! - 1]!;
+  value(token: number): T {
+    return this.#values[token]!;
   }
 
-  /** Not when it is full. */
-  add(text: Uint8Array, start: number, end: number, hash: number, value: T, code: number): void {
-    const places = this.#places;
-    let place = placeOf(hash, places);
-    while (places[place + 1] !== 0) place = after(place, places);
+  /** Not when it is full. @returns Its number. */
+  add(text: Uint8Array, start: number, end: number, hash: number, value: T, code: number): number {
+    const last = this.#places.length - 1;
+    let place = firstPlace(hash) & last;
+    while (this.#places[place] !== 0) place = (place + 1) & last;
     this.#bytes.set(text.subarray(start, end), this.#used);
-    places[place] = hash;
-    places[place + 1] = this.#values.push(value);
-    places[place + 2] = (this.#used << lengthBits) | (end - start);
-    places[place + 3] = code;
+    this.#places[place] = this.#values.push(value);
+    const token = this.#values.length - 1;
+    this.#records.set([hash, (this.#used << lengthBits) | (end - start), code], token * recordSize);
     this.#used += end - start;
+    return token;
   }
 }
 
-function placeOf(hash: number, places: Int32Array): number {
+function firstPlace(hash: number): number {
   // The lowest bits alone say little of a token's first letters.
-  return ((hash ^ (hash >>> 15)) * placeSize) & (places.length - placeSize);
-}
-
-function after(place: number, places: Int32Array): number {
-  return (place + placeSize) & (places.length - placeSize);
+  return hash ^ (hash >>> 15);
 }
