@@ -1,5 +1,7 @@
 /** Tokens a table holds at most: as many words as many texts of many people are made of. */
-export const maxTokens = 32_768;
+export const maxTokens = 65_535;
+/** A power of two. */
+const hashPlaces = 131_072;
 /** Bytes of a token; longer ones are not for the table. */
 export const maxTokenLength = 40;
 /** Bytes a token has on average at most. */
@@ -22,7 +24,7 @@ export function hashOf(bytes: Uint8Array, start: number, end: number): number {
  */
 export class AsciiTokens<T> {
   /** By hash, a token's number from 1; at most half of the places are taken. */
-  readonly #places: Uint16Array = new Uint16Array(maxTokens * 2);
+  readonly #places: Uint16Array = new Uint16Array(hashPlaces);
   readonly #records: Int32Array = new Int32Array(maxTokens * recordSize);
   readonly #values: T[] = [];
   /** All tokens, one after the other. */
@@ -39,7 +41,7 @@ export class AsciiTokens<T> {
     const records = this.#records;
     const bytes = this.#bytes;
     const length = end - start;
-    const last = places.length - 1;
+    const last = hashPlaces - 1;
     for (let place = firstPlace(hash) & last; places[place] !== 0; place = (place + 1) & last) {
       const record = (places[place]! - 1) * recordSize;
       if (records[record] !== hash) continue;
@@ -63,7 +65,7 @@ export class AsciiTokens<T> {
 
   /** Not when it is full. @returns Its number. */
   add(text: Uint8Array, start: number, end: number, hash: number, value: T, code: number): number {
-    const last = this.#places.length - 1;
+    const last = hashPlaces - 1;
     let place = firstPlace(hash) & last;
     while (this.#places[place] !== 0) place = (place + 1) & last;
     this.#bytes.set(text.subarray(start, end), this.#used);

@@ -254,6 +254,7 @@ export class NamespaceIndex {
     const size = this.columns.size + memories;
     this.#vectors.reserve(size);
     this.columns.reserve(size);
+    this.postings.expect(memories);
     if (this.live.length < size) this.#growLive();
     if (this.#ascending.length < this.#ascendingSize + memories) this.#growAscending(memories);
   }

@@ -6,7 +6,10 @@ const contextUnit = 256;
 /** Of a term: its first posting, its last. Of a posting: its slot, its counts, the next of its term. */
 const endsSize = 2;
 const entrySize = 3;
+/** Places made at first, of a power of two, and how many a memory needs of them where many are to come. */
 const leastPlaces = 256;
+const placesEach = 16;
+const mostExpected = 1_024;
 
 /** Postings of what came last: entries in the order they came, those of one term linked. */
 export class PostingTail {
@@ -23,6 +26,7 @@ export class PostingTail {
   #ends: Int32Array = new Int32Array(0);
   #entries: Int32Array = new Int32Array(0);
   #size = 0;
+  #least = leastPlaces;
 
   /** Postings it holds. */
   get size(): number {
@@ -38,6 +42,12 @@ export class PostingTail {
   /** In the order they came. */
   get terms(): readonly string[] {
     return this.#terms;
+  }
+
+  /** Makes room, as soon as there is need of any, for what so many memories usually hold. */
+  expect(memories: number): void {
+    const places = Math.min(memories, mostExpected) * placesEach;
+    while (this.#least < places) this.#least *= 2;
   }
 
   /** Counts a term of a slot; slots only ascend. */
@@ -134,7 +144,7 @@ export class PostingTail {
     this.#numbers = numbers;
     this.#generation = numbers.generation;
     this.#unnumbered = this.#terms.length > 0;
-    this.#places = new Int32Array(leastPlaces * 2);
+    this.#places = new Int32Array(this.#least * 2);
     this.#placed = 0;
   }
 
@@ -162,7 +172,7 @@ export class PostingTail {
   #append(term: string): number {
     const at = this.#terms.push(term) - 1;
     const end = at * endsSize;
-    if (end === this.#ends.length) this.#ends = grown(this.#ends, leastPlaces * endsSize);
+    if (end === this.#ends.length) this.#ends = grown(this.#ends, this.#least * endsSize);
     this.#ends[end] = this.#ends[end + 1] = -1;
     return at;
   }
@@ -181,7 +191,7 @@ export class PostingTail {
 
   #push(at: number, slot: number, count: number): void {
     const entry = this.#size++ * entrySize;
-    if (entry === this.#entries.length) this.#entries = grown(this.#entries, leastPlaces * entrySize);
+    if (entry === this.#entries.length) this.#entries = grown(this.#entries, this.#least * entrySize);
     const entries = this.#entries;
     entries[entry] = slot;
     entries[entry + 1] = count;

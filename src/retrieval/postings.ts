@@ -81,6 +81,11 @@ export class Postings {
     this.#tail.add(slot, term, inContext);
   }
 
+  /** Makes room for as many memories more. */
+  expect(memories: number): void {
+    this.#tail.expect(memories);
+  }
+
   /** Counts the terms of a text of a slot; stop words only in the content. @returns How many are no stop words. */
   addAll(slot: number, reading: TermReading, inContext: boolean): number {
     return this.#tail.addAll(slot, reading, inContext);

@@ -17,7 +17,7 @@ export interface TermReading extends TermNumbers {
 
 /** Marks the term of a stop word; no other term holds a space. */
 export const stopMark = " ";
-const maxTerms = 4 * maxTokens;
+const maxTerms = 2 * maxTokens;
 /** Terms of a text for which room is kept from one to the next. */
 const maxKeptCodes = 65_536;
 
