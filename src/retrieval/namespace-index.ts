@@ -107,7 +107,8 @@ export class NamespaceIndex {
   #tailMemories = 0;
   #compacting = false;
   #sealsSoon = false;
-  #otherModel = 0;
+  /** How many memories have each of `vectorStates`. */
+  readonly #states: Uint32Array = new Uint32Array(Object.keys(vectorStates).length);
   #accumulators: Float64Array = new Float64Array(0);
   #orders: ThreadOrders | undefined;
 
@@ -139,7 +140,12 @@ export class NamespaceIndex {
 
   /** Memories that have vectors of other models alone. */
   get otherModel(): number {
-    return this.#otherModel;
+    return this.#states[vectorStates.otherModel]!;
+  }
+
+  /** Memories without a vector. */
+  get withoutVector(): number {
+    return this.#states[vectorStates.none]!;
   }
 
   /** Slots that hold no memory any more. */
@@ -291,7 +297,7 @@ export class NamespaceIndex {
     if (kept && former >= 0) this.#vectors.pushCopy(former);
     else this.#vectors.push(usable ? given : null);
     this.#tailMemories++;
-    if (state === vectorStates.otherModel) this.#otherModel++;
+    this.#states[state]!++;
     const totals = this.totals[entry.kind]!;
     totals.memories++;
     totals.contentTerms += contentTerms;
@@ -417,12 +423,15 @@ export class NamespaceIndex {
     this.#late.clear();
     this.#deadSlots = [];
     this.#deadCounts.clear();
-    this.#otherModel = 0;
+    this.#states.fill(0);
     for (let slot = 0; slot < size; slot++) {
       const row = rows[slot]!;
-      if (live[slot] === 1 && vectors[slot] === vectorStates.otherModel) this.#otherModel++;
-      if (live[slot] !== 1) this.#deadSlots.push(slot);
-      else if (row > last) {
+      if (live[slot] !== 1) {
+        this.#deadSlots.push(slot);
+        continue;
+      }
+      this.#states[vectors[slot]!]!++;
+      if (row > last) {
         ascending[placed++] = slot;
         last = row;
       } else this.#late.set(row, slot);
@@ -458,7 +467,7 @@ export class NamespaceIndex {
 
   #kill(slot: number): void {
     const { kinds, contentLengths, contextLengths, threads, speakers, vectors } = this.columns.arrays;
-    if (vectors[slot] === vectorStates.otherModel) this.#otherModel--;
+    this.#states[vectors[slot]!]!--;
     const totals = this.totals[kinds[slot]!]!;
     totals.memories--;
     totals.contentTerms -= contentLengths[slot]!;

@@ -19,6 +19,7 @@ interface DotKernel {
   ): void;
   blockMaxima(scores: number, marks: number, count: number, block: number, maxima: number): void;
   collectScores(scores: number, marks: number, count: number, least: number, numbers: number): number;
+  keepCommon(marks: number, others: number, count: number): void;
   rotate(values: number, dimensions: number, signs: number): void;
   sketchRows(
     rows: number,
@@ -30,25 +31,28 @@ interface DotKernel {
     words: number,
     sketches: number,
   ): void;
-  sketchDistances(
+  countDistances(
     query: number,
     sketches: number,
     words: number,
     marks: number,
-    count: number,
-    distances: number,
+    listed: number,
+    from: number,
+    to: number,
     histogram: number,
   ): void;
-  collectNear(distances: number, count: number, greatest: number, numbers: number): number;
-  fineDistances(
+  nearSketches(
     planes: number,
     sketches: number,
     words: number,
-    numbers: number,
+    marks: number,
+    listed: number,
     count: number,
+    greatest: number,
+    numbers: number,
     distances: number,
     histogram: number,
-  ): void;
+  ): number;
   keepNear(distances: number, count: number, greatest: number, numbers: number): number;
 }
 
@@ -79,6 +83,12 @@ const maxSketchWords = 64;
 /** Bits a value of a rotated question keeps, and the levels they make. */
 const queryBits = 4;
 const queryLevels = 2 ** queryBits - 1;
+/** Rows by which it is told how near the nearest are: so many runs of so many neighbours. */
+const sampledRuns = 256;
+const sampledRun = 16;
+/** Standard deviations that are added to what is expected in a sample, and the share that must be found at least. */
+const sampleSlack = 1.5;
+const leastSampled = 0.75;
 
 /**
  * The one memory in which the kernel scans vectors, for all namespaces: an engine reserves gigabytes of address space
@@ -99,6 +109,7 @@ export class VectorMemory {
   #distances: Block = emptyBlock;
   #histogram: Block = emptyBlock;
   #planes: Block = emptyBlock;
+  #listed: Block = emptyBlock;
   /** By stride, the signs of the rotation. */
   readonly #signs = new Map<number, Block>();
 
@@ -187,10 +198,11 @@ export class VectorMemory {
     return new Float32Array(this.#memory.buffer, this.#scores.offset, count);
   }
 
-  /** A copy of marks for one call, good until the next. */
-  lend(marks: Uint8Array): Block {
-    this.#marks = this.#atLeast(this.#marks, marks.length);
-    this.view(this.#marks).set(marks);
+  /** Marks that both have, for one call: good until the next. The block is at least as long as `others`. */
+  lendCommon(marks: Block, others: Uint8Array): Block {
+    this.#marks = this.#atLeast(this.#marks, Math.ceil(others.length / 16) * 16);
+    this.view(this.#marks).set(others);
+    this.#kernel.keepCommon(this.#marks.offset, marks.offset, others.length);
     return this.#marks;
   }
 
@@ -243,61 +255,89 @@ export class VectorMemory {
 
   /**
    * Numbers of rows whose sketches are nearest to the query: about `wanted` of those marked, or all when there are
-   * fewer. Sketches are compared bit by bit with the query's; the nearest `coarse` once more with four bits of each of
-   * the query's values (after Gao and Long, "RaBitQ", SIGMOD 2024, with a rotation that takes no matrix).
+   * fewer. Sketches are compared bit by bit with the query's; the nearest, about `coarse` or some more, with four bits
+   * of each of the query's values too (after Gao and Long, "RaBitQ", SIGMOD 2024, with a rotation that takes no
+   * matrix). How near these are is known from a sample, so that all are looked at once.
+   * @param listed Numbers of rows, ascending, where only they are of interest.
    */
   nearestSketches(
     query: Float32Array,
     sketches: Block,
     marks: Block,
     count: number,
+    listed: Uint32Array | undefined,
     coarse: number,
     wanted: number,
   ): Uint32Array {
     const words = sketchWords(query.length);
-    const greatest = words * 64 * queryLevels;
-    this.#distances = this.#atLeast(this.#distances, count * 2);
-    this.#slots = this.#atLeast(this.#slots, count * 4);
-    this.#histogram = this.#atLeast(this.#histogram, (greatest + 1) * 4);
+    const finest = words * 64 * queryLevels;
+    const looked = listed?.length ?? count;
+    this.#distances = this.#atLeast(this.#distances, looked * 2);
+    this.#slots = this.#atLeast(this.#slots, looked * 4);
+    this.#listed = this.#atLeast(this.#listed, (listed?.length ?? 0) * 4);
+    this.#histogram = this.#atLeast(this.#histogram, (finest + 1) * 4);
     this.#planes = this.#atLeast(this.#planes, (queryBits + 1) * words * 8);
     this.#rotateQuery(query, words);
     const { buffer } = this.#memory;
     const kernel = this.#kernel;
-    const [planes, distances, histogram] = [this.#planes, this.#distances, this.#histogram];
-    const signPlane = planes.offset + queryBits * words * 8;
-    const counts = new Uint32Array(buffer, histogram.offset, greatest + 1);
+    const [planes, distances, numbers] = [this.#planes.offset, this.#distances.offset, this.#slots.offset];
+    if (listed) new Uint32Array(buffer, this.#listed.offset, looked).set(listed);
+    const list = listed ? this.#listed.offset : 0;
+    const counts = new Uint32Array(buffer, this.#histogram.offset, finest + 1);
 
-    counts.fill(0, 0, words * 64 + 1);
-    kernel.sketchDistances(
-      signPlane,
-      sketches.offset,
-      words,
-      marks.offset,
-      count,
-      distances.offset,
-      histogram.offset,
-    );
-    const near = kernel.collectNear(
-      distances.offset,
-      count,
-      reach(counts, words * 64, coarse),
-      this.#slots.offset,
-    );
-    const numbers = (size: number) => new Uint32Array(buffer, this.#slots.offset, size).slice();
-    if (near <= wanted) return numbers(near);
+    let greatest = words * 64;
+    if (looked > Math.max(coarse, sampledRuns * sampledRun))
+      greatest = this.#reachOfNearest(words, sketches, marks, list, looked, coarse);
+    let near = 0;
+    for (; ; greatest += words) {
+      counts.fill(0);
+      near = kernel.nearSketches(
+        planes,
+        sketches.offset,
+        words,
+        marks.offset,
+        list,
+        looked,
+        greatest,
+        numbers,
+        distances,
+        this.#histogram.offset,
+      );
+      // The sample was of others than most are.
+      if (near >= coarse * leastSampled || greatest >= words * 64) break;
+    }
+    const kept =
+      near <= wanted ? near : kernel.keepNear(distances, near, reach(counts, finest, wanted), numbers);
+    return new Uint32Array(buffer, numbers, kept).slice();
+  }
 
-    counts.fill(0);
-    kernel.fineDistances(
-      planes.offset,
-      sketches.offset,
-      words,
-      this.#slots.offset,
-      near,
-      distances.offset,
-      histogram.offset,
-    );
-    const last = reach(counts, greatest, wanted);
-    return numbers(kernel.keepNear(distances.offset, near, last, this.#slots.offset));
+  /** Bits in which the nearest `wanted` of the marked differ from the query at most, by a sample. */
+  #reachOfNearest(
+    words: number,
+    sketches: Block,
+    marks: Block,
+    list: number,
+    looked: number,
+    wanted: number,
+  ): number {
+    const counts = new Uint32Array(this.#memory.buffer, this.#histogram.offset, words * 64 + 1).fill(0);
+    const signs = this.#planes.offset + queryBits * words * 8;
+    for (let at = 0; at < sampledRuns; at++) {
+      // Runs are read from memory as fast as single rows; neighbours are alike, so that they must be short.
+      const from = Math.floor((at * (looked - sampledRun)) / (sampledRuns - 1));
+      this.#kernel.countDistances(
+        signs,
+        sketches.offset,
+        words,
+        marks.offset,
+        list,
+        from,
+        from + sampledRun,
+        this.#histogram.offset,
+      );
+    }
+    const expected = (wanted * sampledRun * sampledRuns) / looked;
+    return reach(counts, words * 64, expected + sampleSlack * Math.sqrt(expected));
   }
 
   /** The query, turned as sketches were: its values' bits plane by plane, the least first, then its signs. */

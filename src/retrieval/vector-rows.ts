@@ -1,3 +1,4 @@
+import { findSlot } from "./postings.ts";
 import { type Block, type ScoredRows, strideOf, type VectorMemory } from "./vector-memory.ts";
 
 /** How the nearest were found: all compared, or those whose sketches are near. */
@@ -226,23 +227,33 @@ export class VectorRows {
       const numbers = slots.filter((slot) => marks[slot] === 1 && (!mask || mask[slot] === 1));
       return { numbers, scores: this.cosines(query, numbers), path: "exact" };
     }
-    const marks = mask ? this.#masked(mask) : this.#marks;
-    if (this.path === "exact") return { ...this.#best(query, marks, limit), path: "exact" };
-    const coarse = Math.max(leastCoarse, this.#sketched * coarseShare, limit * coarsePerWanted);
-    const wanted = Math.max(leastCompared, this.#sketched * comparedShare, limit * comparedPerWanted);
+    const exact = this.path === "exact";
+    const listed = exact ? undefined : mask && slots && masked(slots, mask);
+    const marks =
+      mask && !listed ? this.#memory.lendCommon(this.#marks, mask.subarray(0, this.#size)) : this.#marks;
+    if (exact) return { ...this.#best(query, marks, limit), path: "exact" };
+    const unsketched = listed ? findSlot(listed, this.#sketched, 0, listed.length) : 0;
+    const looked = listed ? unsketched : this.#sketched;
+    const coarse = Math.max(leastCoarse, looked * coarseShare, limit * coarsePerWanted);
+    const wanted = Math.max(leastCompared, looked * comparedShare, limit * comparedPerWanted);
     const near = this.#memory.nearestSketches(
       query,
       this.#sketches,
       marks,
       this.#sketched,
+      listed?.subarray(0, unsketched),
       coarse * this.#effort * breadth,
       wanted * this.#effort * breadth,
     );
-    const unsketched = this.#memory.view(marks).subarray(this.#sketched, this.#size);
-    const numbers = new Uint32Array(near.length + unsketched.length);
+    const marked = this.#memory.view(marks);
+    const numbers = new Uint32Array(near.length + this.#size - this.#sketched);
     numbers.set(near);
     let size = near.length;
-    for (let i = 0; i < unsketched.length; i++) if (unsketched[i] === 1) numbers[size++] = this.#sketched + i;
+    const add = (slot: number): void => {
+      if (marked[slot] === 1) numbers[size++] = slot;
+    };
+    if (listed) for (let i = unsketched; i < listed.length; i++) add(listed[i]!);
+    else for (let slot = this.#sketched; slot < this.#size; slot++) add(slot);
     const found = numbers.subarray(0, size);
     return { numbers: found, scores: this.cosines(query, found), path: "approximate" };
   }
@@ -336,14 +347,6 @@ export class VectorRows {
     return this.#view(slot, slot + 1);
   }
 
-  #masked(mask: Uint8Array): Block {
-    const lent = this.#memory.lend(mask.subarray(0, this.#size));
-    const both = this.#memory.view(lent);
-    const marks = this.#memory.view(this.#marks);
-    for (let slot = 0; slot < this.#size; slot++) both[slot] = both[slot]! & marks[slot]!;
-    return lent;
-  }
-
   /** Makes room for `size` slots. @returns The first new one. */
   #grow(size: number): number {
     const first = this.#size;
@@ -360,4 +363,16 @@ export class VectorRows {
     this.#memory.release(block);
     return grown;
   }
+}
+
+/** Those of the slots whose mask is 1. */
+function masked(slots: Uint32Array, mask: Uint8Array): Uint32Array {
+  const kept = new Uint32Array(slots.length);
+  let size = 0;
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i]!;
+    kept[size] = slot;
+    size += mask[slot]!;
+  }
+  return kept.subarray(0, size);
 }

@@ -90,8 +90,11 @@ export function weighCandidates(index: NamespaceIndex, question: Question, weigh
     candidates,
     matches,
     underMinScore,
-    otherModel: question.vector && question.mode !== "keyword" ? countOtherModel(index, selection) : 0,
-    withoutVector: explain ? countStates(index, selection, vectorStates.none) : 0,
+    otherModel:
+      question.vector && question.mode !== "keyword"
+        ? countStates(index, selection, vectorStates.otherModel, index.otherModel)
+        : 0,
+    withoutVector: explain ? countStates(index, selection, vectorStates.none, index.withoutVector) : 0,
   };
 }
 
@@ -106,21 +109,15 @@ export function addSignal(weighed: Weighed, signal: FusedSignal): Weighed {
   };
 }
 
-/** Costs nothing where there are none, as there hardly ever are. */
-function countOtherModel(index: NamespaceIndex, selection: Selection): number {
-  if (index.otherModel === 0 || selection.mask === index.live) return index.otherModel;
-  return countStates(index, selection, vectorStates.otherModel);
-}
-
-function countStates(index: NamespaceIndex, { slots, mask }: Selection, state: number): number {
+/** Memories of the selection that have this for a vector. Costs nothing where there are none, as there hardly ever are. */
+function countStates(index: NamespaceIndex, { slots, mask }: Selection, state: number, all: number): number {
+  if (all === 0 || mask === index.live) return all;
   const { vectors } = index.columns.arrays;
   let count = 0;
-  if (slots) {
-    for (const slot of slots) if (mask[slot] === 1 && vectors[slot] === state) count++;
-    return count;
-  }
-  for (let slot = 0; slot < index.columns.size; slot++) {
+  const look = (slot: number): void => {
     if (mask[slot] === 1 && vectors[slot] === state) count++;
-  }
+  };
+  if (slots) for (let at = 0; at < slots.length; at++) look(slots[at]!);
+  else for (let slot = 0; slot < index.columns.size; slot++) look(slot);
   return count;
 }

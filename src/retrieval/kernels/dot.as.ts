@@ -97,6 +97,13 @@ export function collectScores(scores: usize, marks: usize, count: usize, least: 
   return found;
 }
 
+/** Keeps of `count` marks (and up to 15 that follow) those that the others have too. */
+export function keepCommon(marks: usize, others: usize, count: usize): void {
+  for (let at: usize = 0; at < count; at += 16) {
+    v128.store(marks + at, v128.and(v128.load(marks + at), v128.load(others + at)));
+  }
+}
+
 /** The Walsh-Hadamard transform of `length` (a power of two, 8 or more) values in place, not scaled. */
 function transform(values: usize, length: usize): void {
   const end = values + (length << 2);
@@ -188,92 +195,111 @@ function differing(query: u64, sketch: usize): u32 {
   return <u32>popcnt<u64>(load<u64>(sketch) ^ query);
 }
 
+/** Bits in which a sketch of `bytes` bytes differs from the query's. */
 // @ts-ignore: decorator
 @inline
-function note(distance: u32, mark: u8, at: usize, histogram: usize): void {
-  if (mark != 1) distance = 65535;
-  else {
-    const bucket = histogram + (distance << 2);
-    store<u32>(bucket, load<u32>(bucket) + 1);
-  }
-  store<u16>(at, <u16>distance);
+function coarse(query: usize, sketch: usize, bytes: usize): u32 {
+  let distance: u32 = 0;
+  for (let at: usize = 0; at < bytes; at += 8) distance += differing(load<u64>(query + at), sketch + at);
+  return distance;
 }
 
 /**
- * Bits in which each row's sketch differs from the query's; 65,535 for a row whose mark is not 1. Counts in `histogram`
- * (uint32) how many of the others have each distance.
+ * Distance of a sketch to a query of four bits a value: planes of the bits, the least first, each weighing twice the one
+ * before.
  */
-export function sketchDistances(
+// @ts-ignore: decorator
+@inline
+function fine(planes: usize, sketch: usize, bytes: usize): u32 {
+  let distance: u32 = 0;
+  for (let word: usize = 0; word < bytes; word += 8) {
+    const bits = load<u64>(sketch + word);
+    const at = planes + word;
+    distance +=
+      <u32>popcnt<u64>(bits ^ load<u64>(at)) +
+      (<u32>popcnt<u64>(bits ^ load<u64>(at + bytes)) << 1) +
+      (<u32>popcnt<u64>(bits ^ load<u64>(at + 2 * bytes)) << 2) +
+      (<u32>popcnt<u64>(bits ^ load<u64>(at + 3 * bytes)) << 3);
+  }
+  return distance;
+}
+
+// @ts-ignore: decorator
+@inline
+function countIn(histogram: usize, distance: u32): void {
+  const bucket = histogram + (distance << 2);
+  store<u32>(bucket, load<u32>(bucket) + 1);
+}
+
+/**
+ * Counts in `histogram` (uint32) in how many bits the sketches of rows `from` to `to`, of those whose mark is 1, differ
+ * from the query's. With `listed` (uint32), of the rows whose numbers stand there at `from` to `to`.
+ */
+export function countDistances(
   query: usize,
   sketches: usize,
   words: usize,
   marks: usize,
-  count: usize,
-  distances: usize,
+  listed: usize,
+  from: usize,
+  to: usize,
   histogram: usize,
 ): void {
+  const bytes = words << 3;
+  for (let i = from; i < to; i++) {
+    const row = listed ? <usize>load<u32>(listed + (i << 2)) : i;
+    if (load<u8>(marks + row) == 1) countIn(histogram, coarse(query, sketches + row * bytes, bytes));
+  }
+}
+
+/**
+ * Writes the numbers, ascending, of the rows whose mark is 1 and whose sketches differ from the query's signs, which
+ * follow its planes, in at most `greatest` bits, and their fine distances (uint16), while they are at hand; these are
+ * counted in `histogram` (uint32). With `listed`, of the rows whose numbers stand there. Returns how many.
+ */
+export function nearSketches(
+  planes: usize,
+  sketches: usize,
+  words: usize,
+  marks: usize,
+  listed: usize,
+  count: usize,
+  greatest: u32,
+  numbers: usize,
+  distances: usize,
+  histogram: usize,
+): usize {
+  const bytes = words << 3;
+  const query = planes + (bytes << 2);
+  let found: usize = 0;
   if (words == 4) {
     const a = load<u64>(query);
     const b = load<u64>(query, 8);
     const c = load<u64>(query, 16);
     const d = load<u64>(query, 24);
-    for (let row: usize = 0; row < count; row++) {
+    for (let i: usize = 0; i < count; i++) {
+      const row = listed ? <usize>load<u32>(listed + (i << 2)) : i;
       const sketch = sketches + (row << 5);
       const distance =
         differing(a, sketch) + differing(b, sketch + 8) + (differing(c, sketch + 16) + differing(d, sketch + 24));
-      note(distance, load<u8>(marks + row), distances + (row << 1), histogram);
+      if (distance > greatest || load<u8>(marks + row) != 1) continue;
+      const near = fine(planes, sketch, 32);
+      store<u32>(numbers + (found << 2), <u32>row);
+      store<u16>(distances + (found++ << 1), <u16>near);
+      countIn(histogram, near);
     }
-    return;
+    return found;
   }
-  let sketch = sketches;
-  for (let row: usize = 0; row < count; row++) {
-    let distance: u32 = 0;
-    for (let word: usize = 0; word < words; word++, sketch += 8) {
-      distance += differing(load<u64>(query + (word << 3)), sketch);
-    }
-    note(distance, load<u8>(marks + row), distances + (row << 1), histogram);
-  }
-}
-
-/** Writes the numbers, ascending, of distances of at most `greatest`; returns how many. */
-export function collectNear(distances: usize, count: usize, greatest: u32, numbers: usize): usize {
-  let found: usize = 0;
   for (let i: usize = 0; i < count; i++) {
-    if (<u32>load<u16>(distances + (i << 1)) <= greatest) store<u32>(numbers + (found++ << 2), <u32>i);
+    const row = listed ? <usize>load<u32>(listed + (i << 2)) : i;
+    const sketch = sketches + row * bytes;
+    if (coarse(query, sketch, bytes) > greatest || load<u8>(marks + row) != 1) continue;
+    const near = fine(planes, sketch, bytes);
+    store<u32>(numbers + (found << 2), <u32>row);
+    store<u16>(distances + (found++ << 1), <u16>near);
+    countIn(histogram, near);
   }
   return found;
-}
-
-/**
- * Distances of the sketches of these rows to a query of four bits a value: planes of the bits, the least first, each
- * weighing twice the one before. Counted in `histogram` as above.
- */
-export function fineDistances(
-  planes: usize,
-  sketches: usize,
-  words: usize,
-  numbers: usize,
-  count: usize,
-  distances: usize,
-  histogram: usize,
-): void {
-  const plane = words << 3;
-  for (let i: usize = 0; i < count; i++) {
-    const sketch = sketches + <usize>load<u32>(numbers + (i << 2)) * plane;
-    let distance: u32 = 0;
-    for (let word: usize = 0; word < plane; word += 8) {
-      const bits = load<u64>(sketch + word);
-      const at = planes + word;
-      distance +=
-        <u32>popcnt<u64>(bits ^ load<u64>(at)) +
-        (<u32>popcnt<u64>(bits ^ load<u64>(at + plane)) << 1) +
-        (<u32>popcnt<u64>(bits ^ load<u64>(at + 2 * plane)) << 2) +
-        (<u32>popcnt<u64>(bits ^ load<u64>(at + 3 * plane)) << 3);
-    }
-    store<u16>(distances + (i << 1), <u16>distance);
-    const bucket = histogram + (distance << 2);
-    store<u32>(bucket, load<u32>(bucket) + 1);
-  }
 }
 
 /** Keeps, of `count` numbers with their distances, those of at most `greatest`, in place; returns how many. */
