@@ -285,13 +285,22 @@ export class VectorMemory {
     const list = listed ? this.#listed.offset : 0;
     const counts = new Uint32Array(buffer, this.#histogram.offset, finest + 1);
 
-    let greatest = words * 64;
-    if (looked > Math.max(coarse, sampledRuns * sampledRun))
-      greatest = this.#reachOfNearest(words, sketches, marks, list, looked, coarse);
-    let near = 0;
-    for (; ; greatest += words) {
+    const all = words * 64;
+    const signs = planes + queryBits * words * 8;
+    const countRows = (from: number, to: number): void =>
+      kernel.countDistances(
+        signs,
+        sketches.offset,
+        words,
+        marks.offset,
+        list,
+        from,
+        to,
+        this.#histogram.offset,
+      );
+    const find = (greatest: number): number => {
       counts.fill(0);
-      near = kernel.nearSketches(
+      return kernel.nearSketches(
         planes,
         sketches.offset,
         words,
@@ -303,41 +312,29 @@ export class VectorMemory {
         distances,
         this.#histogram.offset,
       );
+    };
+    const sampled = looked > Math.max(coarse, sampledRuns * sampledRun);
+    let greatest = all;
+    if (sampled) {
+      counts.fill(0);
+      // Runs are read from memory as fast as single rows; neighbours are alike, so that they must be short.
+      for (let at = 0; at < sampledRuns; at++) {
+        const from = Math.floor((at * (looked - sampledRun)) / (sampledRuns - 1));
+        countRows(from, from + sampledRun);
+      }
+      const expected = (coarse * sampledRun * sampledRuns) / looked;
+      greatest = reach(counts, all, expected + sampleSlack * Math.sqrt(expected));
+    }
+    let near = find(greatest);
+    if (near < coarse * leastSampled && greatest < all) {
       // The sample was of others than most are.
-      if (near >= coarse * leastSampled || greatest >= words * 64) break;
+      counts.fill(0);
+      countRows(0, looked);
+      near = find(reach(counts, all, coarse));
     }
     const kept =
       near <= wanted ? near : kernel.keepNear(distances, near, reach(counts, finest, wanted), numbers);
     return new Uint32Array(buffer, numbers, kept).slice();
-  }
-
-  /** Bits in which the nearest `wanted` of the marked differ from the query at most, by a sample. */
-  #reachOfNearest(
-    words: number,
-    sketches: Block,
-    marks: Block,
-    list: number,
-    looked: number,
-    wanted: number,
-  ): number {
-    const counts = new Uint32Array(this.#memory.buffer, this.#histogram.offset, words * 64 + 1).fill(0);
-    const signs = this.#planes.offset + queryBits * words * 8;
-    for (let at = 0; at < sampledRuns; at++) {
-      // Runs are read from memory as fast as single rows; neighbours are alike, so that they must be short.
-      const from = Math.floor((at * (looked - sampledRun)) / (sampledRuns - 1));
-      this.#kernel.countDistances(
-        signs,
-        sketches.offset,
-        words,
-        marks.offset,
-        list,
-        from,
-        from + sampledRun,
-        this.#histogram.offset,
-      );
-    }
-    const expected = (wanted * sampledRun * sampledRuns) / looked;
-    return reach(counts, words * 64, expected + sampleSlack * Math.sqrt(expected));
   }
 
   /** The query, turned as sketches were: its values' bits plane by plane, the least first, then its signs. */

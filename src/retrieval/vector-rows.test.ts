@@ -36,8 +36,14 @@ function filled(
   return rows;
 }
 
-function best(rows: VectorRows, query: Float32Array, limit: number, mask?: Uint8Array): number[] {
-  const { numbers, scores } = rows.nearest(query, limit, mask, undefined);
+function best(
+  rows: VectorRows,
+  query: Float32Array,
+  limit: number,
+  mask?: Uint8Array,
+  slots?: Uint32Array,
+): number[] {
+  const { numbers, scores } = rows.nearest(query, limit, mask, slots);
   const order = [...numbers.keys()].sort((a, b) => scores[b]! - scores[a]! || numbers[a]! - numbers[b]!);
   return order.slice(0, limit).map((at) => numbers[at]!);
 }
@@ -67,14 +73,46 @@ test("of the ten nearest at least .98 are found by sketches, with filters too, a
   ] as const) {
     const mask = Uint8Array.from(vectors, (_, slot) => (slot % modulus === 7 % modulus ? 1 : 0));
     const some = modulus === 1 ? undefined : mask;
-    let share = 0;
-    for (const query of queries) {
-      const found = best(sketched, query, 10, some);
-      assert.equal(found.length, 10);
-      share += shareFound(found, best(exact, query, 10, some)) / queries.length;
+    const listed = Uint32Array.from(mask.keys()).filter((slot) => mask[slot] === 1);
+    for (const slots of some ? [undefined, listed] : [undefined]) {
+      let share = 0;
+      for (const query of queries) {
+        const found = best(sketched, query, 10, some, slots);
+        assert.equal(found.length, 10);
+        assert.ok(found.every((slot) => mask[slot] === 1));
+        share += shareFound(found, best(exact, query, 10, some)) / queries.length;
+      }
+      assert.ok(share >= 0.98, `${name}, ${slots ? "listed" : "masked"}: ${share}`);
     }
-    assert.ok(share >= 0.98, `${name}: ${share}`);
   }
+});
+
+test("what a list holds that its mask does not is not found", () => {
+  const mask = Uint8Array.from(vectors, (_, slot) => (slot % 4 === 0 ? 1 : 0));
+  const slots = Uint32Array.from(vectors.keys()).filter((slot) => slot % 2 === 0);
+  for (const query of queries) {
+    const found = best(sketched, query, 2_000, mask, slots);
+    assert.ok(found.length >= 2_000 && found.every((slot) => slot % 4 === 0));
+  }
+});
+
+test("as many are compared when a sample misleads", () => {
+  const count = 30_000;
+  const few = clustered(64, 5);
+  const target = few[0]!;
+  const rows = new VectorRows(new VectorMemory(), dimensions, 1_000);
+  // Where the sample is taken, in runs of 16, all are the same.
+  const sampled = new Set<number>();
+  for (let run = 0; run < 256; run++) {
+    const from = Math.floor((run * (count - 16)) / 255);
+    for (let at = from; at < from + 16; at++) sampled.add(at);
+  }
+  for (let slot = 0; slot < count; slot++) rows.push(sampled.has(slot) ? target : few[1 + (slot % 63)]!);
+  while (rows.sketchSome());
+  // Ten for each that is wanted, and as many times more as there are fewer than 256 bits.
+  const wanted = 4_500;
+  const { numbers } = rows.nearest(Float32Array.from(target), 450, undefined, undefined, dimensions / 256);
+  assert.ok(numbers.length >= wanted, `${numbers.length}`);
 });
 
 test("what has no sketch yet, what is hidden and what has no vector are each told apart", () => {
