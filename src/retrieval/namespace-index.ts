@@ -64,6 +64,8 @@ const tailSize = 1_024;
 /** Share of the slots that may be dead before they are cleared away. */
 const deadShare = 0.25;
 const leastCleared = 1_024;
+/** What an index takes beside its arrays: a hundred objects, and as many that describe arrays. */
+const objectBytes = 8_192;
 /** Slots copied at once: a millisecond or two. */
 const copiedAtOnce = 2_048;
 /** Terms whose dead are remembered. */
@@ -165,7 +167,7 @@ export class NamespaceIndex {
       this.live.byteLength +
       places +
       computed +
-      1_024
+      objectBytes
     );
   }
 
