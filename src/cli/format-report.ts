@@ -57,7 +57,8 @@ function formatProcess(figures: ProcessFigures, before: ProcessFigures | undefin
   ];
   const parts = [style.bold(head.join(", ")), operationTable(figures, before, style.dim)];
   if (Object.keys(caches).length > 0) parts.push("", cacheTable(caches, style.dim));
-  // A process of an earlier version tells nothing of it.
+  // A process of an earlier version tells nothing of these.
+  if (figures.indexes) parts.push("", formatIndexes(figures.indexes));
   if (figures.tuning?.enabled) parts.push("", formatTuning(figures.tuning));
   return parts.join("\n");
 }
@@ -94,6 +95,16 @@ function cacheTable(caches: ProcessFigures["caches"], dim: Style["dim"]): string
     formatBytes(maxBytes),
   ]);
   return formatTable(cacheColumns, rows, dim);
+}
+
+/** A line on the indexes in memory. */
+function formatIndexes(indexes: NonNullable<ProcessFigures["indexes"]>): string {
+  const { namespaces, indexBytes, maxIndexBytes, droppedIndexes, indexesOnDisk } = indexes;
+  return [
+    `indexes of ${plural(namespaces, "namespace")}, ${formatBytes(indexBytes)}; kept within ${formatBytes(maxIndexBytes)}`,
+    ...(indexesOnDisk > 0 ? [`words of ${plural(indexesOnDisk, "namespace")} read from disk`] : []),
+    ...(droppedIndexes > 0 ? [`${formatCount(droppedIndexes)} dropped for others`] : []),
+  ].join("; ");
 }
 
 /** A line on what tunes itself. */

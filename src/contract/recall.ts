@@ -122,7 +122,10 @@ export interface Explanation {
   /** Id of the reranker that was asked. */
   readonly reranker?: string;
   /** How candidates were found. */
-  readonly path: { readonly vector: "exact" | "approximate" | "none"; readonly keyword: "memory" | "none" };
+  readonly path: {
+    readonly vector: "exact" | "approximate" | "none";
+    readonly keyword: "memory" | "disk" | "none";
+  };
   /** What was left out and why: hits under `minScore`, memories without a vector of the model. */
   readonly dropped: readonly { readonly reason: string; readonly count: number }[];
   /** Of the recall that made the answer: one that was kept took none of it. */

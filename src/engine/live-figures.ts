@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import type { PerformanceReport } from "../monitoring/performance-report.ts";
 import type { CacheFigures } from "../monitoring/prometheus.ts";
+import type { RetrieverStats } from "../retrieval/retriever.ts";
 import type { Parts } from "./parts.ts";
 import type { TuningReport } from "./self-tuning.ts";
 
@@ -18,6 +19,8 @@ export interface ProcessFigures {
   /** By name: "queries", "embeddings". */
   readonly caches: Readonly<Record<string, CacheFigures>>;
   readonly tuning: TuningReport;
+  /** Absent until something was recalled or searched. */
+  readonly indexes?: RetrieverStats | undefined;
 }
 
 const intervalMs = 1_000;
@@ -42,7 +45,7 @@ export class LiveFigures {
   readonly #folder: string;
   #file: string | undefined;
   readonly #parts: Parts;
-  readonly #read: () => Pick<ProcessFigures, "report" | "caches" | "tuning">;
+  readonly #read: () => Pick<ProcessFigures, "report" | "caches" | "tuning" | "indexes">;
   readonly #startedAt: number;
   #cancel: (() => void) | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -53,7 +56,7 @@ export class LiveFigures {
   constructor(
     parts: Parts,
     databasePath: string,
-    read: () => Pick<ProcessFigures, "report" | "caches" | "tuning">,
+    read: () => Pick<ProcessFigures, "report" | "caches" | "tuning" | "indexes">,
   ) {
     this.#parts = parts;
     this.#folder = folderOf(databasePath);

@@ -1,6 +1,6 @@
 import type { Embedder, EmbeddingModel } from "../contract/embedding-model.ts";
 import type { BatchEmbedder } from "../embedding/batch-embedder.ts";
-import type { Retriever } from "../retrieval/retriever.ts";
+import type { Retriever, RetrieverStats } from "../retrieval/retriever.ts";
 
 /** An embedder as the engine owns it. */
 export type OwnEmbedder = Embedder &
@@ -22,6 +22,7 @@ export class ModelParts {
   #embedder: Promise<OwnEmbedder> | undefined;
   #loaded: OwnEmbedder | undefined;
   #retriever: Promise<Retriever> | undefined;
+  #made: Retriever | undefined;
 
   constructor(makers: ModelMakers) {
     this.#makers = makers;
@@ -51,6 +52,7 @@ export class ModelParts {
     this.#retriever ??= this.embedder()
       .then((embedder) => this.#makers.retriever(embedder))
       .then((retriever) => {
+        this.#made = retriever;
         this.#makers.onMade(retriever);
         return retriever;
       })
@@ -59,6 +61,11 @@ export class ModelParts {
         throw error;
       });
     return this.#retriever;
+  }
+
+  /** Figures of the retriever's indexes, once there is one. */
+  get indexFigures(): RetrieverStats | undefined {
+    return this.#made?.stats();
   }
 
   /** The retriever, if one was asked for. */

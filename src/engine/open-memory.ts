@@ -245,6 +245,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
       report: memory.monitor.getReport(),
       caches: memory.caches(),
       tuning: memory.tuning(),
+      indexes: parts.indexFigures(),
     }));
     parts.onClose(() => figures.close());
   }

@@ -9,7 +9,7 @@ import type { StoredVector } from "../contract/memory.ts";
 import type { MemoryStore, ModelVector } from "../contract/memory-store.ts";
 import type { MemoryFilter, Scope } from "../contract/scope.ts";
 import type { CacheFigures } from "../monitoring/prometheus.ts";
-import type { Retriever } from "../retrieval/retriever.ts";
+import type { Retriever, RetrieverStats } from "../retrieval/retriever.ts";
 import { ModelParts, type OwnEmbedder } from "./model-parts.ts";
 import { UseBuffer } from "./use-buffer.ts";
 import type { WorkloadRecorder } from "./workload-recorder.ts";
@@ -208,6 +208,11 @@ export class Parts {
       bytes: l1.bytes,
       maxBytes: l1.maxBytes,
     };
+  }
+
+  /** Figures of the indexes that answer, once something was asked. */
+  indexFigures(): RetrieverStats | undefined {
+    return this.#model.indexFigures;
   }
 
   /** Has `step` run when the parts are closed, before any of them is; later ones first. */

@@ -15,6 +15,7 @@ import { joinChunks } from "./join-chunks.ts";
 import type { LateInteraction } from "./late-interaction.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import { packHits } from "./pack-hits.ts";
+import { planQuery } from "./plan-query.ts";
 import { type Ranked, rankMemories } from "./rank-memories.ts";
 import { rerankHits } from "./rerank-hits.ts";
 import { type NamedTime, readTimeRange } from "./time-range.ts";
@@ -47,8 +48,8 @@ export interface Pipeline {
   readonly allowed: Allowed;
   readonly request: RecallRequest;
   readonly timer: StageTimer;
-  /** The index as it is now. */
-  current(): Promise<NamespaceIndex>;
+  /** The index as it is now, with all postings at hand that `ask` asks for. */
+  current(ask: (index: NamespaceIndex) => void): Promise<NamespaceIndex>;
 }
 
 /** Plan, candidates, fuse, rank, rerank, fold, join, pack, explain. */
@@ -145,7 +146,10 @@ async function weigh(
   pipeline: Pipeline,
 ): Promise<Weighed> {
   const { analyzer, ranking, allowed, options, timer, late } = pipeline;
-  const index = await pipeline.current();
+  const index = await pipeline.current((asked) => {
+    const { terms } = planQuery(question.text, analyzer, asked, ranking.maxTerms);
+    for (const { term } of terms) asked.postings.of(term);
+  });
   timer.end("follow");
   const weighed = weighCandidates(index, question, {
     analyzer,

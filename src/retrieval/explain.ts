@@ -40,7 +40,7 @@ function signalScore(fusion: Fusion, name: FusedSignal["name"], place: number): 
 /** What the signals have to say of the whole answer. */
 export function explainRecall(
   question: Question,
-  { plan, fusion, underMinScore, otherModel, withoutVector }: Weighed,
+  { plan, fusion, underMinScore, otherModel, withoutVector, keywordPath }: Weighed,
   hidden: number,
 ): Omit<Explanation, "stages" | "ranking" | "request"> {
   const signal = (name: FusedSignal["name"]): FusedSignal | undefined =>
@@ -64,7 +64,7 @@ export function explainRecall(
       late: late?.found ?? 0,
       fused: fusion.fused,
     },
-    path: { vector: vector?.path ?? "none", keyword: keyword ? "memory" : "none" },
+    path: { vector: vector?.path ?? "none", keyword: keyword ? keywordPath : "none" },
     dropped: dropped.filter(({ count }) => count > 0),
   };
 }

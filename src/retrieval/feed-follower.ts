@@ -23,9 +23,15 @@ type IndexedMemory = Pick<
 
 /**
  * Brings an index to where the feed ends. One at a time for an index; when it throws, the index is to be thrown away.
+ * @param makeRoom Called between two pages where the index takes more than it may.
  * @throws FEED_TRUNCATED, INVALID_CURSOR
  */
-export async function followFeed(index: NamespaceIndex, store: MemoryStore, scope: Scope): Promise<void> {
+export async function followFeed(
+  index: NamespaceIndex,
+  store: MemoryStore,
+  scope: Scope,
+  makeRoom: () => Promise<void>,
+): Promise<void> {
   // Read before the feed: what is written between the two is looked for again by the next call.
   const generation = await store.generation(scope, index.model);
   if (index.generation === generation) return;
@@ -40,6 +46,7 @@ export async function followFeed(index: NamespaceIndex, store: MemoryStore, scop
     // What answers the first question compares these texts next.
     if (isNew && !page.more && isSmall(page, index)) index.fresh = incoming;
     if (!page.more) break;
+    if (index.wantsFiling) await makeRoom();
     await new Promise((resolve) => setImmediate(resolve));
   }
   index.generation = generation;

@@ -1,8 +1,19 @@
 import { crc32 } from "node:zlib";
 import { type ColumnArrays, Columns, columnNames, vectorStates } from "./columns.ts";
+import type { PostingRun } from "./file-postings.ts";
+import {
+  bytesPerNumber,
+  columnSlices,
+  FiledPart,
+  layOut,
+  type PartLayout,
+  partColumns,
+  readFirsts,
+} from "./filed-part.ts";
 import { NameTable } from "./name-table.ts";
-import type { IndexParts, KindTotals, NamespaceIndex } from "./namespace-index.ts";
-import { Postings, type SealedPostings } from "./postings.ts";
+import { type IndexParts, type KindTotals, leastPostings, type NamespaceIndex } from "./namespace-index.ts";
+import type { PartFile, PostingFiles } from "./part-file.ts";
+import { Postings } from "./postings.ts";
 import type { VectorRows } from "./vector-rows.ts";
 
 /** What must agree for a snapshot to be of use. */
@@ -52,30 +63,46 @@ const layout = 3;
 const prologueBytes = 16;
 /** At the end: crc32 of all before. */
 const trailerBytes = 4;
-const postingNames = ["units", "starts", "offsets", "slots", "counts"] as const;
 /** Bytes checked, copied or written before others run: well under a millisecond. */
 const sliceBytes = 1 << 20;
 /** Slices read at once, by as many threads. */
 const readAhead = 4;
+
+/** Words, and what filters ask for. */
+type PostingKind = "postings" | "labels";
+
+/** A section on its way into a snapshot. */
+interface Section {
+  readonly name: string;
+  readonly type: ArrayType;
+  readonly length: number;
+  readonly pieces: () => Iterable<Uint8Array | Promise<Uint8Array>>;
+}
+
+/** How much an index may take before its postings are left in a file. */
+export interface IndexRoom {
+  readonly maxBytes: number;
+  readonly files: PostingFiles | undefined;
+}
 
 /**
  * An index as bytes: a prologue, a header in JSON, arrays to be viewed in place, sketches, vectors, a checksum. Lent
  * piece by piece, each to be used before the next is asked for; between two pieces the index may be used and changed,
  * but not tended. Its postings are sealed. The bytes are of the state in which the first piece was asked for.
  */
-export function* encodeSnapshot(
+export async function* encodeSnapshot(
   index: NamespaceIndex,
   identity: SnapshotIdentity,
   proof: SnapshotProof,
-): Generator<Uint8Array> {
+): AsyncGenerator<Uint8Array> {
   const slots = index.columns.size;
   const { arrays } = index.columns;
   const parts = index.postings.sealed;
   const labelParts = index.labels.sealed;
   const { vectors } = index;
-  const sections: { name: string; array: SectionArray }[] = [
-    ...columnNames.map((name) => ({ name, array: arrays[name].subarray(0, slots) })),
-    { name: "live", array: index.live.slice(0, slots) },
+  const sections: Section[] = [
+    ...columnNames.map((name) => arraySection(name, arrays[name].subarray(0, slots))),
+    arraySection("live", index.live.slice(0, slots)),
     ...sectionsOf("postings", parts),
     ...sectionsOf("labels", labelParts),
   ];
@@ -88,7 +115,7 @@ export function* encodeSnapshot(
     totals: index.totals,
     parts: parts.length,
     labelParts: labelParts.length,
-    sections: sections.map(({ name, array }) => ({ name, type: typeOf(array), length: array.length })),
+    sections: sections.map(({ name, type, length }) => ({ name, type, length })),
     slots,
     sketched: Math.min(slots, vectors.sketched),
   };
@@ -105,11 +132,8 @@ export function* encodeSnapshot(
   };
   yield checked(new Uint8Array(prologue.buffer));
   yield checked(padded(text));
-  for (const { array } of sections) {
-    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-    for (let at = 0; at < bytes.length; at += sliceBytes) {
-      yield checked(padded(bytes.subarray(at, Math.min(bytes.length, at + sliceBytes))));
-    }
+  for (const { pieces } of sections) {
+    for (const piece of pieces()) yield checked(padded(await piece));
   }
   const { sketched } = header;
   for (const [from, to] of slices(sketched, vectors.sketchBytes)) {
@@ -125,23 +149,29 @@ export function* encodeSnapshot(
  * The parts of an index, or undefined when the bytes are damaged, torn, of another layout, model, analyzer or
  * namespace. Read slice by slice, so that nothing waits for long.
  * @param vectors Empty; filled here, and released when the bytes are of no use.
+ * @param room What it may take; more postings go to files, closed when the bytes are of no use.
  */
 export async function decodeSnapshot(
   source: ByteSource,
   identity: SnapshotIdentity,
   vectors: VectorRows,
+  room: IndexRoom = { maxBytes: Number.POSITIVE_INFINITY, files: undefined },
 ): Promise<(IndexParts & { readonly proof: SnapshotProof }) | undefined> {
   const reader = new CheckedReader(source);
+  const opened: PartFile[] = [];
   let whole = false;
   try {
-    const parts = await readParts(reader, source.size, identity, vectors);
+    const parts = await readParts(reader, source.size, identity, vectors, room, opened);
     whole = parts !== undefined && (await reader.endsWell());
     return whole ? parts : undefined;
   } catch (error) {
     if (error instanceof TornSource) return undefined;
     throw error;
   } finally {
-    if (!whole) vectors.release();
+    if (!whole) {
+      vectors.release();
+      await Promise.all(opened.map((file) => file.close()));
+    }
   }
 }
 
@@ -150,6 +180,8 @@ async function readParts(
   size: number,
   identity: SnapshotIdentity,
   vectors: VectorRows,
+  room: IndexRoom,
+  opened: PartFile[],
 ): Promise<(IndexParts & { readonly proof: SnapshotProof }) | undefined> {
   const prologue = new DataView(new ArrayBuffer(prologueBytes));
   await reader.fill(new Uint8Array(prologue.buffer));
@@ -165,8 +197,25 @@ async function readParts(
   }
 
   const arrays = new Map<string, SectionArray>();
+  const runs: Record<PostingKind, PostingRun[]> = { postings: [], labels: [] };
+  const postingBytes = header.sections
+    .filter(({ name }) => name.startsWith("postings."))
+    .reduce((sum, { type, length }) => sum + length * arrayTypes[type].BYTES_PER_ELEMENT, 0);
+  const { files } = room;
+  const filing = size > room.maxBytes && postingBytes > room.maxBytes * leastPostings ? files : undefined;
   for (const group of Object.values(Object.groupBy(header.sections, ({ name }) => groupOf(name)))) {
+    const name = groupOf(group![0]!.name);
+    const kind = name.slice(0, name.indexOf(".")) as PostingKind;
+    if (filing && kind === "postings") {
+      const file = await filing.open();
+      opened.push(file);
+      runs.postings.push(await readFiled(reader, group!, file, name));
+      continue;
+    }
     await readArrays(reader, group!, arrays);
+    if (name === "columns") continue;
+    const columns = partColumns.map((column) => [column, arrays.get(`${name}.${column}`)!]);
+    runs[kind].push(Object.fromEntries(columns) as PostingRun);
   }
   const columns = Object.fromEntries(columnNames.map((name) => [name, arrays.get(name)!]));
   const live = arrays.get("live") as Uint8Array;
@@ -197,8 +246,8 @@ async function readParts(
     proof: header.proof,
     columns: new Columns(columns as unknown as ColumnArrays),
     live,
-    postings: postingsOf("postings", header.parts, arrays),
-    labels: postingsOf("labels", header.labelParts, arrays),
+    postings: new Postings(runs.postings, files),
+    labels: new Postings(runs.labels),
     vectors,
     threads: new NameTable(header.threads.names, header.threads.uses),
     speakers: new NameTable(header.speakers.names, header.speakers.uses),
@@ -206,24 +255,20 @@ async function readParts(
   };
 }
 
-function sectionsOf(
-  kind: "postings" | "labels",
-  parts: readonly SealedPostings[],
-): { name: string; array: SectionArray }[] {
-  return parts.flatMap((part, at) =>
-    postingNames.map((name) => ({ name: `${kind}.${at}.${name}`, array: part[name] })),
-  );
+function arraySection(name: string, array: SectionArray): Section {
+  return { name, type: typeOf(array), length: array.length, pieces: () => arraySlices(array) };
 }
 
-function postingsOf(
-  kind: "postings" | "labels",
-  parts: number,
-  arrays: ReadonlyMap<string, SectionArray>,
-): Postings {
-  const sealed = Array.from({ length: parts }, (_, at) =>
-    Object.fromEntries(postingNames.map((name) => [name, arrays.get(`${kind}.${at}.${name}`)!])),
+function sectionsOf(kind: PostingKind, parts: readonly PostingRun[]): Section[] {
+  return parts.flatMap((part, at) =>
+    partColumns.map((column): Section => {
+      const name = `${kind}.${at}.${column}`;
+      if (!(part instanceof FiledPart)) return arraySection(name, part[column]);
+      const type = bytesPerNumber(column) === 2 ? "u16" : "u32";
+      const { lengths } = part.layout;
+      return { name, type, length: lengths[column], pieces: () => columnSlices(part, column, sliceBytes) };
+    }),
   );
-  return new Postings(sealed as unknown as SealedPostings[]);
 }
 
 /** Sections of one group are kept in one buffer: all columns, each part of the postings and of the labels. */
@@ -244,6 +289,35 @@ async function readArrays(
     arrays.set(name, new arrayTypes[type](bytes.buffer, at, length));
     at += sizes[index]!;
   });
+}
+
+/** Moves a part of the postings into a file, slice by slice. */
+async function readFiled(
+  reader: CheckedReader,
+  sections: Header["sections"],
+  file: PartFile,
+  key: string,
+): Promise<FiledPart> {
+  const lengths = Object.fromEntries(sections.map(({ length }, at) => [partColumns[at]!, length]));
+  const layout = layOut(lengths as PartLayout["lengths"]);
+  const slice = new Uint8Array(readAhead * sliceBytes);
+  for (const [at, { type, length }] of sections.entries()) {
+    const place = layout.places[partColumns[at]!];
+    const bytes = aligned(length * arrayTypes[type].BYTES_PER_ELEMENT);
+    for (let from = 0; from < bytes; from += slice.length) {
+      const piece = slice.subarray(0, Math.min(slice.length, bytes - from));
+      await reader.fill(piece);
+      await file.write(piece, place + from);
+    }
+  }
+  return new FiledPart(file, layout, await readFirsts(file, layout), key);
+}
+
+function* arraySlices(array: SectionArray): Generator<Uint8Array> {
+  const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  for (let at = 0; at < bytes.length; at += sliceBytes) {
+    yield bytes.subarray(at, Math.min(bytes.length, at + sliceBytes));
+  }
 }
 
 /** The source ended too early. */

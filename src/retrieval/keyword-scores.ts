@@ -1,6 +1,6 @@
 import { kindCount } from "./columns.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
-import type { PostingList } from "./postings.ts";
+import type { PostingList } from "./sealed-postings.ts";
 
 /** "all": content and context, as recall weighs them; "content": the memory's own words, as search does. */
 export type KeywordField = "all" | "content";

@@ -2,7 +2,8 @@ import type { ScoredSlots } from "./best-slots.ts";
 import { bestSlots } from "./best-slots.ts";
 import { type Bm25, LengthNorms } from "./keyword-scores.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
-import { findSlot, type PostingList } from "./postings.ts";
+import { findSlot } from "./postings.ts";
+import type { PostingList } from "./sealed-postings.ts";
 
 /** A term with where it stands and how much it can add at most. */
 interface SearchTerm {
@@ -151,10 +152,10 @@ export class KeywordSearch {
   }
 }
 
-/** The greatest count / (count + norm) in a list, or a little more; looked for once and kept with the list's part. */
+/** The greatest count / (count + norm) in a list, or a little more; looked for once and kept with the list. */
 function greatestShare(list: PostingList, norms: LengthNorms): number {
   const { slots, counts, from, to } = list;
-  const known = list.part?.shares.get(from);
+  const known = list.shares?.get(from);
   if (known) {
     // Averages moved since: norms may have shrunk by as much as the averages have grown.
     let grown = 1;
@@ -170,7 +171,7 @@ function greatestShare(list: PostingList, norms: LengthNorms): number {
     const count = (packed & 0xff) + (packed >> 8);
     share = Math.max(share, count / (count + norms.of(slots[i]!)));
   }
-  list.part?.shares.set(from, { share, averages: norms.averages, bm25: norms.bm25 });
+  list.shares?.set(from, { share, averages: norms.averages, bm25: norms.bm25 });
   return share;
 }
 

@@ -10,6 +10,8 @@ export interface MeasuredRecall {
   readonly questions: number;
   /** Share 0..1 of the ten nearest that were among the ten it found; 1 on the exact path. */
   readonly recallAt10: number;
+  /** Where the words are read from: a file when the index is larger than the bound by itself. */
+  readonly words: "memory" | "disk";
 }
 
 const nearest = 10;
@@ -26,9 +28,10 @@ export async function measureRecall(
   questions: number,
 ): Promise<MeasuredRecall | undefined> {
   const { columns, vectors } = index;
+  const words = index.postings.onDisk ? "disk" : "memory";
   const { path } = vectors;
   const memories = index.size;
-  if (path === "exact") return { path, memories, questions: 0, recallAt10: 1 };
+  if (path === "exact") return { path, memories, questions: 0, recallAt10: 1, words };
   const step = Math.max(1, Math.floor(columns.size / questions));
   const size = columns.size;
   let asked = 0;
@@ -58,5 +61,5 @@ export async function measureRecall(
     asked++;
   }
   if (asked === 0) return undefined;
-  return { path, memories, questions: asked, recallAt10: share / asked };
+  return { path, memories, questions: asked, recallAt10: share / asked, words };
 }

@@ -2,7 +2,9 @@ import type { IndexRow } from "../contract/memory-store.ts";
 import type { Analyzer } from "./analyzer.ts";
 import { Columns, kindCount, vectorStates } from "./columns.ts";
 import { NameTable } from "./name-table.ts";
+import type { PostingFiles } from "./part-file.ts";
 import { findSlot, Postings } from "./postings.ts";
+import type { Work } from "./sealed-postings.ts";
 import { Selections, tagLabel } from "./selections.ts";
 import { ThreadOrders } from "./thread-orders.ts";
 import type { VectorMemory } from "./vector-memory.ts";
@@ -57,7 +59,15 @@ export interface IndexSurroundings {
   readonly model: { readonly id: string; readonly dimensions: number };
   /** Vectors up to which all are compared. Default: as measured. */
   readonly exactRows?: number | undefined;
+  /** Bytes that one index may take before its postings go to a file. Default: as many as it wants. */
+  readonly maxBytes?: number | undefined;
+  /** Where they go; absent: they stay. */
+  readonly files?: PostingFiles | undefined;
 }
+
+/** Shares of the bytes an index may take: of postings that always may stay, and of those beside what is in a file. */
+export const leastPostings: number = 1 / 8;
+const unfiledPostings = 1 / 32;
 
 /** Memories in the tail of the postings; more are sealed, which takes some milliseconds. */
 const tailSize = 1_024;
@@ -117,7 +127,7 @@ export class NamespaceIndex {
   constructor(surroundings: IndexSurroundings, parts?: IndexParts) {
     this.#surroundings = surroundings;
     this.columns = parts?.columns ?? new Columns();
-    this.postings = parts?.postings ?? new Postings();
+    this.postings = parts?.postings ?? new Postings([], surroundings.files);
     this.labels = parts?.labels ?? new Postings();
     this.threads = parts?.threads ?? new NameTable();
     this.speakers = parts?.speakers ?? new NameTable();
@@ -216,10 +226,17 @@ export class NamespaceIndex {
 
   /** Memories that hold a term, in the content or around it. */
   frequencyOf(term: string): number {
+    const dead = this.#deadSlots;
+    const { onDisk } = this.postings;
+    if (onDisk) {
+      // Their number is read with less than they are.
+      const { count, seen } = this.#deadCounts.get(term) ?? { count: 0, seen: 0 };
+      if (seen === dead.length) return this.postings.sizeOf(term) - count;
+    }
     const lists = this.postings.of(term);
+    if (onDisk && !onDisk.holds(term)) return 0;
     let frequency = 0;
     for (const { from, to } of lists) frequency += to - from;
-    const dead = this.#deadSlots;
     if (dead.length === 0 || frequency === 0) return frequency;
     const known = this.#deadCounts.get(term);
     let { count, seen } = known ?? { count: 0, seen: 0 };
@@ -335,17 +352,27 @@ export class NamespaceIndex {
     this.#sealsSoon = true;
   }
 
+  /** True when it takes more than it may and its postings are to go to a file. */
+  get wantsFiling(): boolean {
+    const { maxBytes = Number.POSITIVE_INFINITY } = this.#surroundings;
+    const { postings } = this;
+    if (!postings.canFile) return false;
+    if (postings.onDisk) return postings.unfiledBytes > maxBytes * unfiledPostings;
+    return postings.bytes > maxBytes * leastPostings && this.bytes > maxBytes;
+  }
+
   /** True when enough is dead that clearing it away pays. */
   get wantsCompaction(): boolean {
     return this.dead > Math.max(leastCleared, this.columns.size * deadShare);
   }
 
   /**
-   * What keeps it fast: merges postings, sketches vectors, clears the dead away when they are many. Between two steps
-   * it may be used and changed; one such work at a time.
+   * What keeps it fast: merges postings, sketches vectors, clears the dead away when they are many; and within its
+   * bound: files postings. Between two steps it may be used and changed; one such work at a time. The first step waits
+   * for nothing.
    * @param clear Clear away all dead, however few.
    */
-  *tend(clear = false): Generator<void, void> {
+  *tend(clear = false): Work {
     if (this.#sealsSoon) {
       yield;
       this.seal();
@@ -354,16 +381,21 @@ export class NamespaceIndex {
     while (this.#vectors.sketchSome()) yield;
     yield* this.postings.merge();
     yield* this.labels.merge();
+    if (!this.wantsFiling) return;
+    yield;
+    this.seal();
+    yield* this.postings.file();
   }
 
-  /** Gives its vectors' memory back; it is not to be used any more. */
+  /** Gives its vectors' memory back and closes its files; it is not to be used any more. */
   release(): void {
     if (this.released) return;
     this.released = true;
     this.#vectors.release();
+    this.postings.close();
   }
 
-  *#compact(): Generator<void, void> {
+  *#compact(): Work {
     this.seal();
     this.#compacting = true;
     const { columns, postings, labels } = this;
@@ -382,8 +414,8 @@ export class NamespaceIndex {
         if (this.live[slot] === 1) slotNow[slot] = pick(slot);
         if (slot % copiedAtOnce === copiedAtOnce - 1) yield;
       }
-      const sealed = yield* postings.renumbered(slotNow);
       const sealedLabels = yield* labels.renumbered(slotNow);
+      const sealed = yield* postings.renumbered(slotNow);
       const base = pickedColumns.size;
       // What came meanwhile follows, dead or alive; nothing runs between here and the end.
       for (let slot = end; slot < columns.size; slot++) pick(slot);
@@ -391,8 +423,9 @@ export class NamespaceIndex {
       for (let slot = 0; slot < end; slot++) if (slotNow[slot]! >= 0) live[slotNow[slot]!] = this.live[slot]!;
       live.set(this.live.subarray(end, columns.size), base);
       for (let slot = 0; slot < live.length; slot++) if (live[slot] === 0) pickedVectors.hide(slot);
-      this.postings = new Postings([sealed]);
+      this.postings = new Postings([sealed], this.#surroundings.files);
       this.postings.takeTail(postings, (slot) => slot - end + base);
+      postings.close();
       this.labels = new Postings([sealedLabels]);
       this.labels.takeTail(labels, (slot) => slot - end + base);
       this.columns = pickedColumns;

@@ -3,6 +3,7 @@ import { StrataError } from "../contract/errors.ts";
 import type { MemoryStore } from "../contract/memory-store.ts";
 import type { Scope } from "../contract/scope.ts";
 import { followFeed } from "./feed-follower.ts";
+import { SlicedWork } from "./in-slices.ts";
 import {
   decodeSnapshot,
   encodeSnapshot,
@@ -11,6 +12,7 @@ import {
 } from "./index-snapshot.ts";
 import { type MeasuredRecall, measureRecall } from "./measure-recall.ts";
 import { type IndexSurroundings, NamespaceIndex } from "./namespace-index.ts";
+import type { Work } from "./sealed-postings.ts";
 import type { SnapshotFolder } from "./snapshot-folder.ts";
 import { VectorRows } from "./vector-rows.ts";
 
@@ -33,8 +35,8 @@ const leastRecall = 0.99;
 const thoroughProbes = 64;
 /** Share by which an index grows before it is measured again. */
 const measuredShare = 0.5;
-/** Milliseconds of tending before others run. */
-const tendingMs = 4;
+/** Share of the bound up to which postings that were read from a file are kept. */
+const cacheShare = 1 / 16;
 
 interface Entry {
   index: NamespaceIndex | undefined;
@@ -46,8 +48,14 @@ interface Entry {
   bytes: number;
   /** What keeps the index fast, or writes its snapshot; one at a time, beside the steps. */
   tending: Promise<void> | undefined;
-  /** Does a little of it at once, unless it had its turn since the last time. */
-  hasten: (() => void) | undefined;
+  /** The part of it under way. */
+  work: SlicedWork | undefined;
+  /** Ends when the last question asked so far of postings in files was answered. */
+  asked: Promise<void>;
+  /** True once a file could not be read back. */
+  avoidsFiles: boolean;
+  /** True while one has what it needs: nothing may be renumbered or merged. */
+  lent: boolean;
   /** Of the index as it was measured last. */
   measured: MeasuredRecall | undefined;
 }
@@ -71,7 +79,12 @@ export class NamespaceIndexes {
   #closing = false;
 
   constructor(options: NamespaceIndexesOptions) {
-    this.#options = options;
+    const { surroundings, maxBytes, snapshots } = options;
+    const files = snapshots && {
+      open: () => snapshots.openScratch(),
+      cacheBytes: maxBytes * cacheShare,
+    };
+    this.#options = { ...options, surroundings: { ...surroundings, maxBytes, files } };
   }
 
   /** Of all indexes together. */
@@ -86,6 +99,13 @@ export class NamespaceIndexes {
 
   get namespaces(): number {
     return this.#entries.size;
+  }
+
+  /** Indexes whose postings are read from a file. */
+  get filed(): number {
+    let filed = 0;
+    for (const { index } of this.#entries.values()) if (index?.postings.onDisk) filed++;
+    return filed;
   }
 
   /** True when the namespace's index is in memory. */
@@ -112,13 +132,22 @@ export class NamespaceIndexes {
         return measured;
       }
       if (!index.released && index.vectors.path === "exact") {
-        return { path: "exact", memories: index.size, questions: 0, recallAt10: 1 };
+        const words = index.postings.onDisk ? "disk" : "memory";
+        return { path: "exact", memories: index.size, questions: 0, recallAt10: 1, words };
       }
     }
   }
 
-  /** The namespace's index, with every write in it that resolved before the call. Use it before the next await. */
-  async current(scope: Scope, signal: AbortSignal | undefined): Promise<NamespaceIndex> {
+  /**
+   * The namespace's index, with every write in it that resolved before the call. Use it before the next await.
+   * @param ask Asks the index for all postings that will be asked for, and has no other effect: where they are in files,
+   *   they are read first. Absent: none will be.
+   */
+  async current(
+    scope: Scope,
+    signal: AbortSignal | undefined,
+    ask?: (index: NamespaceIndex) => void,
+  ): Promise<NamespaceIndex> {
     for (;;) {
       signal?.throwIfAborted();
       const entry = this.#entry(scope.namespace);
@@ -128,8 +157,54 @@ export class NamespaceIndexes {
       this.#dropSurplus(entry);
       this.#tend(entry, index, scope);
       // Callers that follow each other without a pause would leave it no turn.
-      entry.hasten?.();
-      return index;
+      entry.work?.hasten();
+      if (!ask || !index.postings.onDisk) return index;
+      try {
+        if (await this.#read(entry, index, signal, ask)) return index;
+      } catch (error) {
+        if (!isSystemError(error)) throw error;
+        // What cannot be read back is made again, to stay in memory.
+        entry.avoidsFiles = true;
+        if (index === entry.index) this.#drop(entry);
+      }
+    }
+  }
+
+  /**
+   * Reads what a question asks of postings in files, one question at a time; it stays at hand until others run.
+   * @returns False when the index was dropped meanwhile.
+   */
+  async #read(
+    entry: Entry,
+    index: NamespaceIndex,
+    signal: AbortSignal | undefined,
+    ask: (index: NamespaceIndex) => void,
+  ): Promise<boolean> {
+    const { promise: answered, resolve } = Promise.withResolvers<void>();
+    const before = entry.asked;
+    entry.asked = answered;
+    await before;
+    try {
+      while (!index.released) {
+        signal?.throwIfAborted();
+        const disk = index.postings.onDisk;
+        disk?.begin();
+        ask(index);
+        if (!disk?.lacking) {
+          disk?.settle();
+          entry.lent = true;
+          return true;
+        }
+        await disk.fetch();
+      }
+      return false;
+    } finally {
+      setImmediate(() => {
+        entry.lent = false;
+        index.postings.onDisk?.giveBack();
+        this.#weigh(entry);
+        resolve();
+      });
     }
   }
 
@@ -170,10 +245,13 @@ export class NamespaceIndexes {
     this.#entries.clear();
   }
 
-  /** Begins what keeps the index fast, unless it is under way or there is none to do. Nobody waits for it. */
-  #tend(entry: Entry, index: NamespaceIndex, scope: Scope): void {
+  /**
+   * Begins what keeps the index fast, unless it is under way or there is none to do. Nobody waits for it.
+   * @param saves Whether a snapshot may be written.
+   */
+  #tend(entry: Entry, index: NamespaceIndex, scope: Scope, saves = true): void {
     if (entry.tending || this.#closing) return;
-    const wantsSnapshot = index.unsaved >= Math.max(snapshotSize, index.size * staleShare);
+    const wantsSnapshot = saves && index.unsaved >= Math.max(snapshotSize, index.size * staleShare);
     const work = index.tend();
     if (!wantsSnapshot && work.next().done) return;
     const tending = async (): Promise<void> => {
@@ -181,7 +259,7 @@ export class NamespaceIndexes {
       if (wantsSnapshot && !index.released) await this.#save(entry, index, scope);
       const { measured } = entry;
       if (index.released || index.vectors.path === "exact") entry.measured = undefined;
-      else if (!measured || index.size > measured.memories * (1 + measuredShare)) {
+      else if (saves && (!measured || index.size > measured.memories * (1 + measuredShare))) {
         entry.measured = await measureRecall(index, probes);
         // Vectors that lie in another way than texts' do are told apart less well by their sketches.
         while (entry.measured && entry.measured.recallAt10 < leastRecall && index.vectors.tryHarder()) {
@@ -198,26 +276,23 @@ export class NamespaceIndexes {
       });
   }
 
+  /** Waits until an index that is being made is within its bound again, where it can be. */
+  async #makeRoom(entry: Entry, index: NamespaceIndex, scope: Scope): Promise<void> {
+    // Once for what is under way, once for what it left.
+    for (let tries = 0; tries < 2 && index.wantsFiling && !index.released; tries++) {
+      this.#tend(entry, index, scope, false);
+      await entry.tending;
+    }
+  }
+
   /** Steps through work on an index, others running in between; gives it up when the index is. */
-  async #inSlices(entry: Entry, index: NamespaceIndex, work: Generator<void, void>): Promise<void> {
-    let done = false;
-    let hadItsTurn = true;
-    const step = (): void => {
-      done ||= index.released || work.next().done === true;
-    };
-    entry.hasten = () => {
-      if (!hadItsTurn) step();
-      hadItsTurn = false;
-    };
+  async #inSlices(entry: Entry, index: NamespaceIndex, work: Work): Promise<void> {
+    const sliced = new SlicedWork(work, () => entry.lent);
+    entry.work = sliced;
     try {
-      while (!done) {
-        await new Promise((resolve) => setImmediate(resolve));
-        hadItsTurn = true;
-        for (const until = performance.now() + tendingMs; !done && performance.now() < until; ) step();
-      }
+      await sliced.run(() => index.released);
     } finally {
-      entry.hasten = undefined;
-      work.return();
+      entry.work = undefined;
     }
   }
 
@@ -229,7 +304,10 @@ export class NamespaceIndexes {
       steps: 0,
       bytes: 0,
       tending: undefined,
-      hasten: undefined,
+      work: undefined,
+      asked: Promise.resolve(),
+      avoidsFiles: false,
+      lent: false,
       measured: undefined,
     };
     if (known) this.#entries.delete(namespace);
@@ -254,13 +332,15 @@ export class NamespaceIndexes {
   }
 
   async #follow(entry: Entry, scope: Scope): Promise<void> {
-    const { store, surroundings } = this.#options;
+    const { store } = this.#options;
+    const surroundings = this.#surroundingsOf(entry);
     try {
       if (!entry.index) {
-        entry.index = (await this.#load(scope)) ?? new NamespaceIndex(surroundings);
+        entry.index = (await this.#load(scope, surroundings)) ?? new NamespaceIndex(surroundings);
       }
       const isNew = entry.index.cursor === undefined;
-      await followFeed(entry.index, store, scope);
+      const { index } = entry;
+      await followFeed(index, store, scope, () => this.#makeRoom(entry, index, scope));
       // A tail takes ten times the memory of what is sealed, and most small indexes never change again: but the answer
       // need not wait for it.
       if (isNew) entry.index.sealSoon();
@@ -274,6 +354,11 @@ export class NamespaceIndexes {
     }
   }
 
+  #surroundingsOf(entry: Entry): IndexSurroundings {
+    const { surroundings } = this.#options;
+    return entry.avoidsFiles ? { ...surroundings, files: undefined } : surroundings;
+  }
+
   #identity(scope: Scope): SnapshotIdentity {
     const { analyzer, model } = this.#options.surroundings;
     return {
@@ -284,12 +369,13 @@ export class NamespaceIndexes {
     };
   }
 
-  async #load(scope: Scope): Promise<NamespaceIndex | undefined> {
-    const { snapshots, store, surroundings } = this.#options;
-    const { memory, model, exactRows } = surroundings;
+  async #load(scope: Scope, surroundings: IndexSurroundings): Promise<NamespaceIndex | undefined> {
+    const { snapshots, store } = this.#options;
+    const { memory, model, exactRows, files } = surroundings;
     const parts = await snapshots?.read(scope.namespace, (source) => {
       const vectors = new VectorRows(memory, model.dimensions, exactRows);
-      return decodeSnapshot(source, this.#identity(scope), vectors);
+      const room = { maxBytes: this.#options.maxBytes, files };
+      return decodeSnapshot(source, this.#identity(scope), vectors, room);
     });
     if (!parts) return undefined;
     const index = new NamespaceIndex(surroundings, parts);
@@ -366,11 +452,11 @@ export class NamespaceIndexes {
 /** The pieces, as long as the index is in use; the lease is renewed on the way. */
 async function* whileHeld(
   index: NamespaceIndex,
-  pieces: Iterable<Uint8Array>,
+  pieces: AsyncIterable<Uint8Array>,
   hold: () => Promise<boolean>,
 ): AsyncGenerator<Uint8Array> {
   let renewed = performance.now();
-  for (const piece of pieces) {
+  for await (const piece of pieces) {
     yield piece;
     if (performance.now() - renewed > leaseMs / 4) {
       await hold();
@@ -397,4 +483,8 @@ function isLostCursor(error: unknown): boolean {
   return (
     StrataError.isInstance(error) && (error.code === "FEED_TRUNCATED" || error.code === "INVALID_CURSOR")
   );
+}
+
+function isSystemError(error: unknown): boolean {
+  return error instanceof Error && "code" in error && !StrataError.isInstance(error);
 }

@@ -1,27 +1,20 @@
+import { filePostings, type PostingRun } from "./file-postings.ts";
+import { FiledPart } from "./filed-part.ts";
+import { FiledPostings } from "./filed-postings.ts";
+import type { PostingFiles } from "./part-file.ts";
 import { PostingTail } from "./posting-tail.ts";
+import {
+  compareUnits,
+  lowerBound,
+  type PostingList,
+  placeOfTerm,
+  type SealedPostings,
+  type TermShare,
+  termAt,
+  type Work,
+} from "./sealed-postings.ts";
 import { sortedTerms } from "./sorted-terms.ts";
 import type { TermReading } from "./term-table.ts";
-
-/** Postings that no longer change: terms in order of their UTF-16 units, each with its slots. */
-export interface SealedPostings {
-  /** All terms, one after the other. */
-  readonly units: Uint16Array;
-  /** Where each term begins in `units`; one more than there are terms. */
-  readonly starts: Uint32Array;
-  /** Where each term's postings begin; one more than there are terms. */
-  readonly offsets: Uint32Array;
-  /** Ascending within a term. */
-  readonly slots: Uint32Array;
-  /** Times in the content (low byte) and in the context (high byte), each at most 255. */
-  readonly counts: Uint16Array;
-}
-
-/** The greatest share that a term's counts have of their scores, and the averages and parameters it was found with. */
-export interface TermShare {
-  readonly share: number;
-  readonly averages: Float64Array;
-  readonly bm25: { readonly k1: number; readonly b: number };
-}
 
 /** Sealed postings of a run of slots, with what was found out about them. */
 export class SealedPart {
@@ -41,39 +34,58 @@ export class SealedPart {
   }
 }
 
-/** Part of a term's postings: entries `from` to `to` of both. */
-export interface PostingList {
-  /** Ascending. */
-  readonly slots: ArrayLike<number>;
-  readonly counts: ArrayLike<number>;
-  readonly from: number;
-  readonly to: number;
-  /** Absent for what is not sealed yet. */
-  readonly part?: SealedPart;
-}
-
 /** Postings that are merged at once when they are merged at all: a millisecond or two. */
 const mergedAtOnce = 65_536;
 
 /**
  * An inverted index of one namespace: sealed parts, each of later slots than the one before, and a tail of what came
- * since. Slots only ever join it, in ascending order. Parts of like size are merged, so that there are few.
+ * since. Slots only ever join it, in ascending order. Parts of like size are merged, so that there are few. The first
+ * parts may be in files; then what a question asks for is read before it is answered.
  */
 export class Postings {
+  readonly #files: PostingFiles | undefined;
+  #onDisk: FiledPostings | undefined;
+  /** What follows on what is in files. */
   #parts: readonly SealedPart[];
   #tail = new PostingTail();
+  #filed = 0;
+  #cannotFile = false;
 
-  constructor(parts: readonly SealedPostings[] = []) {
-    this.#parts = parts.map((part) => new SealedPart(part));
+  /**
+   * @param runs Those in files first.
+   * @param files Where parts go that memory has no room for; absent: they stay.
+   */
+  constructor(runs: readonly PostingRun[] = [], files?: PostingFiles) {
+    this.#files = files;
+    const filed = runs.filter((run) => run instanceof FiledPart);
+    this.#parts = runs.flatMap((run) => (run instanceof FiledPart ? [] : new SealedPart(run)));
+    if (files && filed.length > 0) this.#placeFiled(filed, files);
   }
 
+  /** In memory. */
   get bytes(): number {
+    return this.unfiledBytes + (this.#onDisk?.bytes ?? 0);
+  }
+
+  /** Of what is in no file. */
+  get unfiledBytes(): number {
     const sealed = this.#parts.reduce((sum, part) => sum + part.bytes, 0);
     return sealed + this.#tail.bytes;
   }
 
-  get sealed(): readonly SealedPostings[] {
-    return this.#parts.map(({ postings }) => postings);
+  /** What is read from files; absent while all is in memory. */
+  get onDisk(): FiledPostings | undefined {
+    return this.#onDisk;
+  }
+
+  /** False where there is no place for files, or none could be written. */
+  get canFile(): boolean {
+    return this.#files !== undefined && !this.#cannotFile;
+  }
+
+  /** All parts. */
+  get sealed(): readonly PostingRun[] {
+    return [...(this.#onDisk?.parts ?? []), ...this.#parts.map(({ postings }) => postings)];
   }
 
   /** Counts a term of a slot, in the content or around it. */
@@ -91,15 +103,25 @@ export class Postings {
     return this.#tail.addAll(slot, reading, inContext);
   }
 
+  /** Postings of a term. */
+  sizeOf(term: string): number {
+    let size = this.#onDisk?.sizeOf(term) ?? 0;
+    for (const { from, to } of this.#unfiledOf(term)) size += to - from;
+    return size;
+  }
+
   /** A term's postings, part by part; slots ascend through all of them, each once. */
   of(term: string): PostingList[] {
+    const unfiled = this.#unfiledOf(term);
+    return this.#onDisk ? [...this.#onDisk.of(term), ...unfiled] : unfiled;
+  }
+
+  #unfiledOf(term: string): PostingList[] {
     const lists: PostingList[] = [];
-    for (const part of this.#parts) {
-      const { offsets, slots, counts } = part.postings;
-      const at = lowerBound(part.postings, term);
-      if (at < offsets.length - 1 && compare(part.postings, at, term) === 0) {
-        lists.push({ slots, counts, from: offsets[at]!, to: offsets[at + 1]!, part });
-      }
+    for (const { postings, shares } of this.#parts) {
+      const { offsets, slots, counts } = postings;
+      const at = placeOfTerm(postings, term);
+      if (at >= 0) lists.push({ slots, counts, from: offsets[at]!, to: offsets[at + 1]!, shares });
     }
     const tail = this.#tail.of(term);
     if (tail) lists.push({ slots: tail.slots, counts: tail.counts, from: 0, to: tail.slots.length });
@@ -108,7 +130,7 @@ export class Postings {
 
   /** At most `limit` terms that begin so, ascending. */
   startingWith(prefix: string, limit: number): string[] {
-    const found = new Set<string>();
+    const found = new Set<string>(this.#onDisk?.startingWith(prefix, limit));
     for (const { postings } of this.#parts) {
       const terms = postings.offsets.length - 1;
       const first = lowerBound(postings, prefix);
@@ -133,7 +155,7 @@ export class Postings {
    * Merges parts until none is less than twice the one after it. Between two steps the index may be used and changed.
    * The smallest neighbours come first: each posting is copied as often as the number of parts can be halved.
    */
-  *merge(): Generator<void, void> {
+  *merge(): Work {
     for (;;) {
       const at = this.#smallestUneven();
       if (at < 0) return;
@@ -146,11 +168,36 @@ export class Postings {
     }
   }
 
+  /** Puts what is sealed and in memory into a file, with such parts there as are of like size. One at a time. */
+  *file(): Work {
+    const files = this.#files;
+    const taken = this.#parts;
+    if (!files || taken.length === 0) return;
+    const filed = this.#onDisk?.parts ?? [];
+    let size = taken.reduce((sum, part) => sum + sizeOf(part), 0);
+    let kept = filed.length;
+    while (kept > 0 && filed[kept - 1]!.size < 2 * size) size += filed[--kept]!.size;
+    const runs = [...filed.slice(kept), ...taken.map(({ postings }) => postings)];
+    try {
+      const part = yield* filePostings(runs, files.open, `${++this.#filed}`);
+      // What was sealed meanwhile stands behind them.
+      this.#parts = this.#parts.slice(taken.length);
+      this.#placeFiled([...filed.slice(0, kept), part], files);
+    } catch (error) {
+      // All stays in memory, and nobody waits for room.
+      this.#cannotFile = true;
+      throw error;
+    }
+  }
+
   /**
-   * All sealed parts as one, with other slots. The tail is left out.
+   * All sealed parts as one, with other slots, in a file where some are. The tail is left out.
    * @param slotNow The slot that each slot becomes, ascending as they do, or -1 for one that leaves.
    */
-  *renumbered(slotNow: Int32Array): Generator<void, SealedPostings> {
+  *renumbered(slotNow: Int32Array): Work<PostingRun> {
+    if (this.#onDisk && this.#files) {
+      return yield* filePostings(this.sealed, this.#files.open, "0", slotNow);
+    }
     let whole: SealedPostings | undefined;
     // From the last on: each is merged with all that come after it, so that the largest is copied once.
     for (const { postings } of this.#parts.toReversed()) {
@@ -158,6 +205,23 @@ export class Postings {
       whole = whole ? yield* mergeSealed(part, whole) : part;
     }
     return whole ?? sealedTail(new PostingTail());
+  }
+
+  /** Takes over another's tail, with other slots, ascending as they do. */
+  takeTail(other: Postings, slotNow: (slot: number) => number): void {
+    this.#tail = other.#tail;
+    other.#tail = new PostingTail();
+    this.#tail.moveSlots(slotNow);
+  }
+
+  /** Closes its files. */
+  close(): void {
+    this.#onDisk?.close();
+  }
+
+  #placeFiled(parts: readonly FiledPart[], { cacheBytes }: PostingFiles): void {
+    this.#onDisk ??= new FiledPostings(cacheBytes);
+    this.#onDisk.replace(parts);
   }
 
   /** Where the smallest two neighbours stand of which the first is less than twice the second; -1 when there are none. */
@@ -169,13 +233,6 @@ export class Postings {
       [smallest, place] = [left + right, at];
     }
     return place;
-  }
-
-  /** Takes over another's tail, with other slots, ascending as they do. */
-  takeTail(other: Postings, slotNow: (slot: number) => number): void {
-    this.#tail = other.#tail;
-    other.#tail = new PostingTail();
-    this.#tail.moveSlots(slotNow);
   }
 }
 
@@ -222,7 +279,7 @@ function sealedTail(tail: PostingTail): SealedPostings {
 }
 
 /** Copies of one part with other slots; a term that nothing holds any more leaves no trace. */
-function* renumber(from: SealedPostings, slotNow: Int32Array): Generator<void, SealedPostings> {
+function* renumber(from: SealedPostings, slotNow: Int32Array): Work<SealedPostings> {
   const terms = from.offsets.length - 1;
   const units = new Uint16Array(from.units.length);
   const starts = new Uint32Array(terms + 1);
@@ -254,7 +311,7 @@ function* renumber(from: SealedPostings, slotNow: Int32Array): Generator<void, S
 }
 
 /** Two parts as one; all slots of the second come after those of the first. */
-function* mergeSealed(left: SealedPostings, right: SealedPostings): Generator<void, SealedPostings> {
+function* mergeSealed(left: SealedPostings, right: SealedPostings): Work<SealedPostings> {
   const [leftTerms, rightTerms] = [left.offsets.length - 1, right.offsets.length - 1];
   const units = new Uint16Array(left.units.length + right.units.length);
   const starts = new Uint32Array(leftTerms + rightTerms + 1);
@@ -304,40 +361,8 @@ function trimmed(postings: SealedPostings, terms: number, units: number, entries
   };
 }
 
-function termAt({ units, starts }: SealedPostings, at: number): string {
-  return String.fromCharCode(...units.subarray(starts[at]!, starts[at + 1]!));
-}
-
-/** The first term that is not before `term`. */
-function lowerBound(postings: SealedPostings, term: string): number {
-  let low = 0;
-  let high = postings.offsets.length - 1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (compare(postings, middle, term) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function compare({ units, starts }: SealedPostings, at: number, term: string): number {
-  const start = starts[at]!;
-  const length = starts[at + 1]! - start;
-  const shared = Math.min(length, term.length);
-  for (let i = 0; i < shared; i++) {
-    const difference = units[start + i]! - term.charCodeAt(i);
-    if (difference !== 0) return difference;
-  }
-  return length - term.length;
-}
-
 function compareTerms(left: SealedPostings, l: number, right: SealedPostings, r: number): number {
   const [leftStart, rightStart] = [left.starts[l]!, right.starts[r]!];
   const [leftLength, rightLength] = [left.starts[l + 1]! - leftStart, right.starts[r + 1]! - rightStart];
-  const shared = Math.min(leftLength, rightLength);
-  for (let i = 0; i < shared; i++) {
-    const difference = left.units[leftStart + i]! - right.units[rightStart + i]!;
-    if (difference !== 0) return difference;
-  }
-  return leftLength - rightLength;
+  return compareUnits(left.units, leftStart, leftLength, right.units, rightStart, rightLength);
 }

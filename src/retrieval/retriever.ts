@@ -68,6 +68,8 @@ export interface RetrieverStats {
   readonly maxIndexBytes: number;
   /** Indexes dropped to keep within the bound. */
   readonly droppedIndexes: number;
+  /** Indexes larger than the bound by themselves: their words are read from a file. */
+  readonly indexesOnDisk: number;
   /** Indexes searched approximately, and the least of their recalls as they were measured last. */
   readonly approximateIndexes: number;
   readonly recallAt10?: number;
@@ -196,7 +198,7 @@ export class Retriever {
       allowed,
       request: this.#request("recall", scope, question, full, ranking),
       timer,
-      current: () => this.#indexes.current(scope, signal),
+      current: (ask) => this.#indexes.current(scope, signal, ask),
     });
   }
 
@@ -307,7 +309,7 @@ export class Retriever {
       ranking: () => this.rankingHash,
       request: this.#request("search", scope, words, options, this.#ranking),
       timer,
-      current: () => this.#indexes.current(scope, options.signal),
+      current: (ask) => this.#indexes.current(scope, options.signal, ask),
     });
   }
 
@@ -340,6 +342,7 @@ export class Retriever {
       indexBytes: this.#indexes.bytes,
       maxIndexBytes: this.#maxIndexBytes,
       droppedIndexes: this.#indexes.dropped,
+      indexesOnDisk: this.#indexes.filed,
       approximateIndexes: measured.length,
       embedMs: this.#embedMs,
       ...(measured.length > 0 && { recallAt10: Math.min(...measured.map(({ recallAt10 }) => recallAt10)) }),

@@ -7,7 +7,7 @@ import { type Allowed, selectSlots } from "./find-candidates.ts";
 import type { Bm25 } from "./keyword-scores.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import { scoreSearch } from "./score-search.ts";
-import { findWords, readSearch, type SearchWords, unitName } from "./search-words.ts";
+import { findWords, type IndexedTerms, readSearch, type SearchWords, unitName } from "./search-words.ts";
 
 /** How a search is made. */
 export interface ContentSearch {
@@ -23,8 +23,8 @@ export interface ContentSearch {
   readonly ranking: () => string;
   readonly request: RecallRequest;
   readonly timer: StageTimer;
-  /** The index as it is now. */
-  current(): Promise<NamespaceIndex>;
+  /** The index as it is now, with all postings at hand that `ask` asks for. */
+  current(ask: (index: NamespaceIndex) => void): Promise<NamespaceIndex>;
 }
 
 interface Found {
@@ -36,6 +36,8 @@ interface Found {
 
 /** Rows a phrase may be found in; more are cut. */
 const maxPhraseRows = 1_000_000;
+/** What phrases are read with: they need no index. */
+const noTerms: IndexedTerms = { of: () => [], startingWith: () => [] };
 const noBonuses: HitExplanation["bonuses"] = { importance: 0, recency: 0, access: 0, speaker: 0, time: 0 };
 
 /** Finds memories by the words of their contents alone, never by what stands around them. */
@@ -49,9 +51,14 @@ export async function searchContents(text: string, search: ContentSearch): Promi
   let depth = limit + 32;
   let words: SearchWords;
   let dropped = 0;
+  let keywordPath: "memory" | "disk";
   for (;;) {
-    const index = await search.current();
+    const index = await search.current((asked) => {
+      const { units } = readSearch(text, analyzer, asked.postings);
+      for (const { keys } of units) for (const key of keys) asked.postings.of(key);
+    });
     timer.end("follow");
+    keywordPath = index.postings.onDisk ? "disk" : "memory";
     words = readSearch(text, analyzer, index.postings);
     const allowed = { ...search.allowed, rows: intersect(search.allowed.rows, phraseRows) };
     const scored = scoreSearch(index, words.units, search.bm25, selectSlots(index, allowed, seen), depth);
@@ -89,11 +96,11 @@ export async function searchContents(text: string, search: ContentSearch): Promi
     depth *= 4;
   }
   if (!explain) return { hits };
-  return { hits, explanation: explanationOf(words, search, hits.length + dropped, dropped) };
+  return { hits, explanation: explanationOf(words, search, keywordPath, hits.length + dropped, dropped) };
 }
 
 async function rowsOfPhrases(text: string, search: ContentSearch): Promise<Float64Array | undefined> {
-  const { phrases } = readSearch(text, search.analyzer, (await search.current()).postings);
+  const { phrases } = readSearch(text, search.analyzer, noTerms);
   let rows: Float64Array | undefined;
   for (const terms of phrases) {
     rows = intersect(rows, await search.store.phraseRows(search.scope, terms, maxPhraseRows));
@@ -123,6 +130,7 @@ function explained(score: number, share: number, matchedTerms: readonly string[]
 function explanationOf(
   words: SearchWords,
   search: ContentSearch,
+  keywordPath: "memory" | "disk",
   candidates: number,
   dropped: number,
 ): Explanation {
@@ -132,7 +140,7 @@ function explanationOf(
     weights: { vector: 0, keyword: 1, late: 0 },
     unknownShare: 0,
     candidates: { vector: 0, keyword: candidates, late: 0, fused: candidates },
-    path: { vector: "none", keyword: "memory" },
+    path: { vector: "none", keyword: keywordPath },
     dropped:
       dropped > 0
         ? [{ reason: "not visible any more, under minScore, or without the beginning", count: dropped }]

@@ -3,6 +3,9 @@ import { maxQuestionLength } from "./plan-query.ts";
 import type { Postings } from "./postings.ts";
 import { stopMark } from "./term-table.ts";
 
+/** The terms of an index. */
+export type IndexedTerms = Pick<Postings, "of" | "startingWith">;
+
 /** One thing a search asks for; a memory matches it by any of the keys. */
 export interface SearchUnit {
   /** Keys of the index. */
@@ -25,7 +28,7 @@ const maxExpansions = 64;
 const longestSuffix = 7;
 
 /** Reads words, `"quoted words"` and `pre*`; every text is a valid search. */
-export function readSearch(text: string, analyzer: Analyzer, postings: Postings): SearchWords {
+export function readSearch(text: string, analyzer: Analyzer, postings: IndexedTerms): SearchWords {
   const units = new Map<string, SearchUnit>();
   const phrases: string[][] = [];
   const addWords = (words: string): void => {
@@ -51,7 +54,7 @@ export function readSearch(text: string, analyzer: Analyzer, postings: Postings)
 }
 
 /** Terms whose words may begin so; a stem can be shorter than the beginning. Contents are checked later. */
-function expand(prefix: string, analyzer: Analyzer, postings: Postings): string[] {
+function expand(prefix: string, analyzer: Analyzer, postings: IndexedTerms): string[] {
   const keys = new Set(postings.startingWith(prefix, maxExpansions));
   analyzer.visit(prefix, (term) => keys.add(term));
   for (let length = Math.max(2, prefix.length - longestSuffix); length < prefix.length; length++) {

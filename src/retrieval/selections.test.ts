@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { createAnalyzer } from "./analyzer.ts";
 import { kinds } from "./columns.ts";
 import { type IndexEntry, NamespaceIndex } from "./namespace-index.ts";
+import type { Work } from "./sealed-postings.ts";
 import type { SlotFilter } from "./selections.ts";
 import { VectorMemory } from "./vector-memory.ts";
 
@@ -121,7 +122,7 @@ test("whatever changes, and whenever it is asked, a filter selects what passes i
         );
       };
       let next = 0;
-      let work: Generator<void, void> | undefined;
+      let work: Work | undefined;
       const filters: SlotFilter[] = [];
       for (const each of steps) {
         work?.next();

@@ -1,7 +1,8 @@
 import type { MemoryFilter } from "../contract/scope.ts";
 import type { Columns } from "./columns.ts";
 import type { NameTable } from "./name-table.ts";
-import { findSlot, type PostingList, type Postings } from "./postings.ts";
+import { findSlot, type Postings } from "./postings.ts";
+import type { PostingList } from "./sealed-postings.ts";
 
 /** Which slots may be found. */
 export interface Selection {

@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, read, readSync, statSync } from "node:f
 import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { ByteSource } from "./index-snapshot.ts";
+import type { PartFile } from "./part-file.ts";
 
 /** Bytes of a namespace's name up to which its file's name tells it. */
 const plainNameBytes = 32;
@@ -59,6 +60,35 @@ export class SnapshotFolder {
       await rm(partial, { force: true });
       throw error;
     }
+  }
+
+  /** A file for this process alone: it has no name any more when this resolves, and is gone with the process. */
+  async openScratch(): Promise<PartFile> {
+    await mkdir(this.#path, { recursive: true, mode: 0o700 });
+    const path = join(this.#path, `${randomUUID()}.scratch`);
+    const file = await open(path, "wx+", 0o600);
+    try {
+      await rm(path);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    return {
+      async read(into, at) {
+        for (let filled = 0; filled < into.length; ) {
+          const { bytesRead } = await file.read(into, filled, into.length - filled, at + filled);
+          if (bytesRead === 0) throw Object.assign(new Error("The file ended too early."), { code: "EIO" });
+          filled += bytesRead;
+        }
+      },
+      async write(bytes, at) {
+        for (let written = 0; written < bytes.length; ) {
+          const done = await file.write(bytes, written, bytes.length - written, at + written);
+          written += done.bytesWritten;
+        }
+      },
+      close: () => file.close(),
+    };
   }
 
   /** Removes a namespace's file, and what a dead process left of one. */

@@ -78,3 +78,11 @@ test("blocks never overlap, and what is given back is used again", () => {
     }),
   );
 });
+
+test("more vectors than fit in the memory that is searched are a limit with advice, and what is there stays", () => {
+  const memory = new VectorMemory();
+  const held = memory.allocate(1_000);
+  assert.throws(() => memory.allocate(4 * 2 ** 30), { code: "LIMIT_REACHED", message: /fewer dimensions/ });
+  memory.release(held);
+  assert.equal(memory.allocate(1_000).offset, held.offset);
+});

@@ -406,8 +406,8 @@ export class VectorMemory {
     const pages = Math.min(Math.ceil(step / pageBytes), maxPages - former / pageBytes);
     if (pages * pageBytes < bytes) {
       throw new StrataError(
-        "INTERNAL",
-        "The vectors of the namespaces in use do not fit in 4 GiB; use fewer dimensions or namespaces at once.",
+        "LIMIT_REACHED",
+        "The vectors of the namespaces in use do not fit in the 4 GiB that one process can search; divide the memories among processes, or use a model of fewer dimensions.",
       );
     }
     this.#memory.grow(pages);

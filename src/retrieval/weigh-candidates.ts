@@ -45,6 +45,7 @@ export interface Weighed {
   /** Memories that may be found, and whose vectors of other models could not be compared with the question's. */
   readonly otherModel: number;
   readonly withoutVector: number;
+  readonly keywordPath: "memory" | "disk";
 }
 
 /** Plans, finds and fuses, in one step that nothing interrupts: the index may change as soon as others run. */
@@ -95,6 +96,7 @@ export function weighCandidates(index: NamespaceIndex, question: Question, weigh
         ? countStates(index, selection, vectorStates.otherModel, index.otherModel)
         : 0,
     withoutVector: explain ? countStates(index, selection, vectorStates.none, index.withoutVector) : 0,
+    keywordPath: index.postings.onDisk ? "disk" : "memory",
   };
 }
 

@@ -168,5 +168,11 @@ function contentRows(contents: Contents): [string, string][] {
         ? "all compared: exact"
         : `by sketches; of the ten nearest ${(search.recallAt10 * 100).toFixed(1)} % found (${plural(search.questions, "question")})`,
     ],
+    [
+      "words",
+      search.words === "memory"
+        ? "in memory"
+        : "read from disk: their index is larger than memory has room for",
+    ],
   ];
 }
