@@ -73,10 +73,14 @@ export function bestSlots(scored: SlotScores, limit: number, rows: Float64Array)
     least = heapScores[0]!;
   }
 
-  const order = heapSlots.map((_, index) => index);
-  order.sort((a, b) => heapScores[b]! - heapScores[a]! || rows[heapSlots[b]!]! - rows[heapSlots[a]!]!);
-  return {
-    slots: Uint32Array.from(order, (index) => heapSlots[index]!),
-    scores: Float64Array.from(order, (index) => heapScores[index]!),
-  };
+  // The worst comes off first, and stands last.
+  const best = { slots: new Uint32Array(heapSlots.length), scores: new Float64Array(heapSlots.length) };
+  for (let at = heapSlots.length - 1; at >= 0; at--) {
+    best.slots[at] = heapSlots[0]!;
+    best.scores[at] = heapScores[0]!;
+    const slot = heapSlots.pop()!;
+    const score = heapScores.pop()!;
+    if (at > 0) siftDown(slot, score);
+  }
+  return best;
 }

@@ -74,8 +74,8 @@ const leastGrowth = 8 * 2 ** 20;
 /** What the kernel's widening of float16 takes from every value. */
 const queryScale = 2 ** 112;
 const emptyBlock: Block = { offset: 0, bytes: 0 };
-/** Neighbours of which one maximum is kept when the best are looked for. */
-const blockSize = 32;
+/** Neighbours of which one maximum is kept when the best are looked for: so many, or fewer where few are compared. */
+const mostNeighbours = 32;
 /** Rounds of signs and transforms of the kernel's rotation. */
 const rotationRounds = 4;
 /** Words of 64 bits a sketch has at most: 4,096 dimensions after the rotation, enough to tell near from far. */
@@ -213,7 +213,8 @@ export class VectorMemory {
    */
   scanBest(query: Float32Array, rows: Block, marks: Block, count: number, limit: number): ScoredRows {
     const stride = this.#prepare(query, count);
-    const blocks = Math.ceil(count / blockSize);
+    const neighbours = Math.max(1, Math.min(mostNeighbours, Math.floor(count / (2 * limit))));
+    const blocks = Math.ceil(count / neighbours);
     this.#maxima = this.#atLeast(this.#maxima, blocks * 4);
     this.#slots = this.#atLeast(this.#slots, count * 4);
     const kernel = this.#kernel;
@@ -221,14 +222,16 @@ export class VectorMemory {
     let least = Number.NEGATIVE_INFINITY;
     if (blocks > limit) {
       // Each maximum is another row's score: as many rows as maxima score at least as well as the last of them.
-      kernel.blockMaxima(this.#scores.offset, marks.offset, count, blockSize, this.#maxima.offset);
+      kernel.blockMaxima(this.#scores.offset, marks.offset, count, neighbours, this.#maxima.offset);
       const maxima = new Float32Array(this.#memory.buffer, this.#maxima.offset, blocks).slice().sort();
       least = maxima[blocks - limit]!;
     }
     const found = kernel.collectScores(this.#scores.offset, marks.offset, count, least, this.#slots.offset);
-    const scores = new Float32Array(this.#memory.buffer, this.#scores.offset, count);
-    const numbers = new Uint32Array(this.#memory.buffer, this.#slots.offset, found).slice();
-    return { numbers, scores: Float32Array.from(numbers, (number) => scores[number]!) };
+    const all = new Float32Array(this.#memory.buffer, this.#scores.offset, count);
+    const numbers = new Uint32Array(new Uint32Array(this.#memory.buffer, this.#slots.offset, found));
+    const scores = new Float32Array(found);
+    for (let i = 0; i < found; i++) scores[i] = all[numbers[i]!]!;
+    return { numbers, scores };
   }
 
   /** Bytes a sketch of a row takes. */
