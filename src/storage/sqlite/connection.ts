@@ -29,6 +29,10 @@ export class Connection {
   #closed = false;
   /** Time that steps have taken in this turn of the event loop. */
   #spentMs = 0;
+  /** Rows that statements of the step under way have written. */
+  #changes = 0;
+  /** Called after each transaction that writes, with the rows it wrote. */
+  onCommit: ((changes: number) => void) | undefined;
 
   constructor(database: DatabaseSync, lockTimeoutMs: number) {
     this.#database = database;
@@ -45,7 +49,9 @@ export class Connection {
 
   /** Returns how many rows changed. */
   run(sql: string, ...parameters: SQLInputValue[]): number {
-    return Number(this.#prepare(sql).run(...parameters).changes);
+    const changes = Number(this.#prepare(sql).run(...parameters).changes);
+    this.#changes += changes;
+    return changes;
   }
 
   exec(sql: string): void {
@@ -62,7 +68,10 @@ export class Connection {
    * @throws DATABASE_BUSY, DISK_FULL, DATABASE_READ_ONLY, CLOSED
    */
   async write<T>(step: () => Synchronous<T>, options?: WaitOptions): Promise<T> {
-    return this.#transaction("begin immediate", step, options);
+    const result = await this.#transaction("begin immediate", step, options);
+    this.onCommit?.(this.#changes);
+    this.#changes = 0;
+    return result;
   }
 
   /** Runs `step` on one unchanging state of the database. */

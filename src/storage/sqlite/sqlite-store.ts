@@ -51,6 +51,7 @@ import { addMemories } from "./add-memories.ts";
 import { applyActions } from "./apply-actions.ts";
 import { refreshFlags, shrinkTiers } from "./capacity.ts";
 import { changesAfter } from "./change-feed.ts";
+import { Checkpointer } from "./checkpointer.ts";
 import { cleanUp } from "./clean-up.ts";
 import { type Connection, closedError } from "./connection.ts";
 import { refreshDerived } from "./derived-columns.ts";
@@ -166,7 +167,7 @@ export async function openSqliteStore(path: string, options: SqliteStoreOptions)
   });
   try {
     connection.define(metadataFunction, metadataMatches);
-    const store = new SqliteStore(path, { ...context, connection });
+    const store = new SqliteStore(path, { ...context, connection }, readOnly);
     if (!readOnly) await store.prepare();
     return store;
   } catch (error) {
@@ -195,13 +196,15 @@ class SqliteStore implements MemoryStore {
   readonly #path: string;
   readonly #context: StoreContext;
   readonly #db: Connection;
+  readonly #checkpointer: Checkpointer | undefined;
   /** Namespaces whose tiers were brought within this store's limits. */
   readonly #ready = new LRUCache<string, true>({ max: readyBound });
 
-  constructor(path: string, context: StoreContext) {
+  constructor(path: string, context: StoreContext, readOnly: boolean) {
     this.#path = path;
     this.#context = context;
     this.#db = context.connection;
+    this.#checkpointer = readOnly ? undefined : new Checkpointer(path, this.#db);
   }
 
   /** Brings what is derived up to this store's options, and ends what a dead process began. */
@@ -654,6 +657,7 @@ class SqliteStore implements MemoryStore {
 
   async close(): Promise<void> {
     this.#db.close();
+    await this.#checkpointer?.close();
   }
 
   #open(): Connection {
