@@ -4,13 +4,14 @@ import type { PieceVectors } from "../../contract/piece-vectors.ts";
 import { WordPieceTokenizer } from "../word-piece-tokenizer.ts";
 import { WordPieceVocabulary } from "../word-piece-vocabulary.ts";
 import {
+  type ModelFile,
   type ModelManifest,
   openModelFile,
   readManifest,
   readModelFile,
   shippedModelFolder,
 } from "./model-files.ts";
-import { StaticTable } from "./static-table.ts";
+import { StaticTable, TableMemory } from "./static-table.ts";
 
 // 64 chunks of 512 pieces take some 10 ms of the event loop; a greater batch would save nothing.
 const maxBatchSize = 64;
@@ -34,10 +35,16 @@ export async function openBuiltinModel(options: BuiltinModelOptions = {}): Promi
   const manifest = readManifest(folder);
   if (options.someRows === true) return openSomeRows(folder, manifest);
   const [table, vocabulary] = await Promise.all([
-    readModelFile(folder, manifest.table).then((bytes) => new StaticTable(bytes)),
+    readTable(folder, manifest.table),
     readModelFile(folder, manifest.vocabulary).then((bytes) => new WordPieceVocabulary(bytes)),
   ]);
   return modelOf(manifest, table, vocabulary);
+}
+
+async function readTable(folder: string, file: ModelFile): Promise<StaticTable> {
+  const memory = new TableMemory(file.bytes);
+  await readModelFile(folder, file, memory.file);
+  return new StaticTable(memory);
 }
 
 /** Reads 1 MB where the whole model takes 8.4, and computes no checksum of it: 5 ms of a start. */
@@ -51,7 +58,7 @@ function openSomeRows(folder: string, manifest: ModelManifest): BuiltinModel {
   }
   const rows = openModelFile(folder, manifest.table);
   try {
-    const table = new StaticTable(new Uint8Array(rows.bytes), rows.read);
+    const table = new StaticTable(new TableMemory(rows.bytes), rows.read);
     return modelOf(manifest, table, new WordPieceVocabulary(bytes), rows.close);
   } catch (error) {
     rows.close();

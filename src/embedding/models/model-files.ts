@@ -71,11 +71,16 @@ function isModelFile(value: ModelFile | undefined): value is ModelFile {
 }
 
 /**
- * Reads a file of a model and checks it against its manifest. The bytes start their buffer.
+ * Reads a file of a model and checks it against its manifest.
+ * @param into As many bytes as the file has; default fresh memory, which they start.
  * @throws MODEL_NOT_FOUND, CHECKSUM_MISMATCH
  */
-export async function readModelFile(folder: string, expected: ModelFile): Promise<Uint8Array> {
-  const bytes = new Uint8Array(expected.bytes);
+export async function readModelFile(
+  folder: string,
+  expected: ModelFile,
+  into?: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array> {
+  const bytes = into ?? new Uint8Array(expected.bytes);
   let checksum = 0;
   try {
     await using handle = await open(join(folder, expected.file));

@@ -1,4 +1,5 @@
 import { StrataError } from "../../contract/errors.ts";
+import { rowsKernel } from "./kernels/rows-kernel.ts";
 
 const headerBytes = 16;
 const magic = 0x53545645;
@@ -10,6 +11,53 @@ const rowsAtOnce = 16;
 /** Fills `into` with what stands in the table's file from `offset` on. */
 export type FetchBytes = (into: Uint8Array, offset: number) => void;
 
+interface RowsKernel {
+  sumRows(pieces: number, count: number, scales: number, rows: number, dimensions: number, sum: number): void;
+}
+
+/** The part of the engine's WebAssembly that is used; the compiler's library for Node has none of it. */
+interface WebAssemblyEngine {
+  Memory: new (size: { initial: number; maximum: number }) => WasmMemory;
+  Module: new (bytes: Uint8Array) => object;
+  Instance: new (module: object, imports: { env: { memory: WasmMemory } }) => { exports: object };
+}
+
+interface WasmMemory {
+  readonly buffer: ArrayBuffer;
+}
+
+const pageBytes = 65_536;
+/** Values that the kernel takes at once: so many more than a row has may be read and written. */
+const lanes = 8;
+/** Pieces handed to the kernel at once, a multiple of the four that it adds to each other first. */
+const piecesAtOnce = 8_192;
+const maxDimensions = 8_192;
+
+/** Memory that holds a table's file where the kernel reads it, so that the file is read into it and never copied. */
+export class TableMemory {
+  /** Of the file, zeros until they are read. */
+  readonly file: Uint8Array<ArrayBuffer>;
+  readonly kernel: RowsKernel;
+  /** Behind the file. */
+  readonly pieces: Int32Array<ArrayBuffer>;
+  readonly sum: Float64Array<ArrayBuffer>;
+
+  /** @param fileBytes Of the whole file. */
+  constructor(fileBytes: number) {
+    const { Memory, Module, Instance } = Reflect.get(globalThis, "WebAssembly") as WebAssemblyEngine;
+    const pieces = Math.ceil((fileBytes + lanes) / 16) * 16;
+    const sum = pieces + piecesAtOnce * Int32Array.BYTES_PER_ELEMENT;
+    const bytes = sum + (maxDimensions + lanes) * Float64Array.BYTES_PER_ELEMENT;
+    const pages = Math.ceil(bytes / pageBytes);
+    const memory = new Memory({ initial: pages, maximum: pages });
+    const module = new Module(Buffer.from(rowsKernel, "base64"));
+    this.kernel = new Instance(module, { env: { memory } }).exports as RowsKernel;
+    this.file = new Uint8Array(memory.buffer, 0, fileBytes);
+    this.pieces = new Int32Array(memory.buffer, pieces, piecesAtOnce);
+    this.sum = new Float64Array(memory.buffer, sum, maxDimensions);
+  }
+}
+
 /**
  * One row of weights a word piece, as 8-bit integers with one scale a row.
  *
@@ -19,7 +67,7 @@ export type FetchBytes = (into: Uint8Array, offset: number) => void;
 export class StaticTable {
   readonly size: number;
   readonly dimensions: number;
-  readonly #scales: Float32Array;
+  readonly #memory: TableMemory;
   readonly #rows: Int8Array;
   readonly #sum: Float64Array<ArrayBuffer>;
   readonly #fetch: FetchBytes | undefined;
@@ -27,61 +75,42 @@ export class StaticTable {
   readonly #fetched: Uint8Array;
 
   /**
-   * @param bytes A whole file, starting at a multiple of four of its buffer. Kept, not copied: 8 MB that are read once.
-   * @param fetch Absent, the rows are there; else they and the scales are fetched into the bytes, the rows when they
-   * are first used.
-   * @throws FILE_UNREADABLE The bytes are no such table.
+   * @param memory With the whole file in it, or with what `fetch` will bring.
+   * @param fetch Absent, the rows are there; else they and the scales are fetched, the rows when they are first used.
+   * @throws FILE_UNREADABLE The file is no such table.
    */
-  constructor(bytes: Uint8Array, fetch?: FetchBytes) {
-    fetch?.(bytes.subarray(0, headerBytes), 0);
-    const header = new DataView(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, headerBytes));
+  constructor(memory: TableMemory, fetch?: FetchBytes) {
+    const { file } = memory;
+    fetch?.(file.subarray(0, headerBytes), 0);
+    const header = new DataView(file.buffer, file.byteOffset, Math.min(file.byteLength, headerBytes));
     const [mark, size, dimensions, type] = [0, 4, 8, 12].map((at) =>
       at + 4 <= header.byteLength ? header.getUint32(at, true) : 0,
     ) as [number, number, number, number];
     const expected = headerBytes + size * (bytesPerScale + dimensions);
-    if (mark !== magic || type !== typeInt8 || !(dimensions >= 1) || bytes.byteLength !== expected)
+    const isTable = mark === magic && type === typeInt8 && file.byteLength === expected;
+    if (!(isTable && dimensions >= 1 && dimensions <= maxDimensions))
       throw new StrataError(
         "FILE_UNREADABLE",
-        `Expected a table of int8 rows (magic ${magic.toString(16)}, type ${typeInt8}, ${expected} bytes); got magic ${mark.toString(16)}, type ${type}, ${bytes.byteLength} bytes. Make it again with models/builtin/training.`,
+        `Expected a table of int8 rows (magic ${magic.toString(16)}, type ${typeInt8}, ${expected} bytes, at most ${maxDimensions} dimensions); got magic ${mark.toString(16)}, type ${type}, ${file.byteLength} bytes. Make it again with models/builtin/training.`,
       );
     this.size = size;
     this.dimensions = dimensions;
-    this.#scales = new Float32Array(bytes.buffer, bytes.byteOffset + headerBytes, size);
-    this.#rows = new Int8Array(bytes.buffer, bytes.byteOffset + headerBytes + size * bytesPerScale);
-    this.#sum = new Float64Array(dimensions);
+    this.#memory = memory;
+    this.#rows = new Int8Array(file.buffer, headerBytes + size * bytesPerScale, size * dimensions);
+    this.#sum = memory.sum.subarray(0, dimensions);
     this.#fetch = fetch;
     this.#fetched = new Uint8Array(fetch ? Math.ceil(size / rowsAtOnce) : 0);
-    fetch?.(bytes.subarray(headerBytes, headerBytes + size * bytesPerScale), headerBytes);
+    fetch?.(file.subarray(headerBytes, headerBytes + size * bytesPerScale), headerBytes);
   }
 
   /**
    * Direction of the sum of the pieces' rows, `Float32Array[dimensions]` of unit length; null when they sum to nothing.
    * Depends on the pieces and their order alone, to the bit.
    */
-  direction(pieces: ArrayLike<number>): Float32Array | null {
+  direction(pieces: Int32Array): Float32Array | null {
+    const { dimensions } = this;
     const sum = this.#sum.fill(0);
-    const dimensions = this.dimensions;
-    const rows = this.#rows;
-    const scales = this.#scales;
-    if (this.#fetch) for (let i = 0; i < pieces.length; i++) this.#have(pieces[i]!);
-    let i = 0;
-    // Four rows a pass: the sum is read and written a quarter as often, which takes a third off the whole.
-    for (; i + 4 <= pieces.length; i += 4) {
-      const [a, b, c, e] = [pieces[i]!, pieces[i + 1]!, pieces[i + 2]!, pieces[i + 3]!];
-      const [scaleA, scaleB, scaleC, scaleE] = [scales[a]!, scales[b]!, scales[c]!, scales[e]!];
-      const [fromA, fromB, fromC, fromE] = [a * dimensions, b * dimensions, c * dimensions, e * dimensions];
-      for (let d = 0; d < dimensions; d++)
-        sum[d]! +=
-          scaleA * rows[fromA + d]! +
-          scaleB * rows[fromB + d]! +
-          scaleC * rows[fromC + d]! +
-          scaleE * rows[fromE + d]!;
-    }
-    for (; i < pieces.length; i++) {
-      const scale = scales[pieces[i]!]!;
-      const from = pieces[i]! * dimensions;
-      for (let d = 0; d < dimensions; d++) sum[d]! += scale * rows[from + d]!;
-    }
+    for (let from = 0; from < pieces.length; from += piecesAtOnce) this.#add(pieces, from);
     let squares = 0;
     for (let d = 0; d < dimensions; d++) squares += sum[d]! * sum[d]!;
     if (!(squares > 0)) return null;
@@ -89,6 +118,16 @@ export class StaticTable {
     const unit = new Float32Array(dimensions);
     for (let d = 0; d < dimensions; d++) unit[d] = sum[d]! * factor;
     return unit;
+  }
+
+  /** Adds the rows of as many pieces as are handed over at once. */
+  #add(pieces: Int32Array, from: number): void {
+    const { kernel, pieces: handed } = this.#memory;
+    const count = Math.min(piecesAtOnce, pieces.length - from);
+    if (this.#fetch) for (let i = from; i < from + count; i++) this.#have(pieces[i]!);
+    handed.set(count === pieces.length ? pieces : pieces.subarray(from, from + count));
+    const { byteOffset: rows } = this.#rows;
+    kernel.sumRows(handed.byteOffset, count, headerBytes, rows, this.dimensions, this.#sum.byteOffset);
   }
 
   /** Writes the leading values of one piece's row, brought to unit length; false when they are all zeros. */
