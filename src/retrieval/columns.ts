@@ -44,18 +44,28 @@ export const columnNames: readonly (keyof ColumnArrays)[] = [
   "pins",
 ];
 
+/** In {@link Columns.lengths} the kind stands in so many of the low bits. */
+export const kindBits = 2;
+
 /** Columns that grow at their end. */
 export class Columns {
   arrays: ColumnArrays;
   size: number;
+  /** By slot, terms of content and context together, and the kind: all that a posting's score asks for, in one place. */
+  lengths: Uint32Array;
 
   constructor(arrays?: ColumnArrays) {
     this.arrays = arrays ?? emptyColumns(0);
     this.size = this.arrays.rows.length;
+    const { contentLengths, contextLengths, kinds } = this.arrays;
+    this.lengths = new Uint32Array(this.size);
+    for (let slot = 0; slot < this.size; slot++) {
+      this.lengths[slot] = packed(contentLengths[slot]! + contextLengths[slot]!, kinds[slot]!);
+    }
   }
 
   get bytes(): number {
-    return columnNames.reduce((sum, name) => sum + this.arrays[name].byteLength, 0);
+    return columnNames.reduce((sum, name) => sum + this.arrays[name].byteLength, this.lengths.byteLength);
   }
 
   /** Makes room for so many in all: for no more at first, then for half as many again as there are. */
@@ -64,6 +74,9 @@ export class Columns {
     const arrays = emptyColumns(Math.max(size, this.size === 0 ? 0 : 16, Math.ceil(this.size * 1.5)));
     for (const name of columnNames) (arrays[name] as NumberArray).set(this.arrays[name] as NumberArray);
     this.arrays = arrays;
+    const lengths = new Uint32Array(arrays.rows.length);
+    lengths.set(this.lengths);
+    this.lengths = lengths;
   }
 
   push(values: ColumnValues): number {
@@ -82,6 +95,7 @@ export class Columns {
     arrays.happeneds[slot] = values.happeneds;
     arrays.importances[slot] = values.importances;
     arrays.pins[slot] = values.pins;
+    this.lengths[slot] = packed(values.contentLengths + values.contextLengths, values.kinds);
     return slot;
   }
 
@@ -122,4 +136,9 @@ function emptyColumns(size: number): ColumnArrays {
     vectors: new Uint8Array(buffer, narrow + size, size),
     pins: new Uint8Array(buffer, narrow + 2 * size, size),
   };
+}
+
+/** As {@link Columns.lengths} keeps it. */
+export function packed(length: number, kind: number): number {
+  return (length << kindBits) | kind;
 }

@@ -1,4 +1,4 @@
-import { kindCount } from "./columns.ts";
+import { type Columns, kindBits, kindCount, packed } from "./columns.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import type { PostingList } from "./sealed-postings.ts";
 
@@ -33,25 +33,19 @@ export class LengthNorms {
   readonly least: number;
   /** By kind, the average length they are made with. */
   readonly averages: Float64Array = new Float64Array(kindCount);
-  readonly #factors: Float64Array = new Float64Array(kindCount);
-  readonly #contentLengths: Uint32Array;
-  readonly #contextLengths: Uint32Array;
-  readonly #kinds: Uint8Array;
-  readonly #contextToo: number;
-
   readonly bm25: Bm25;
+  readonly #factors: Float64Array = new Float64Array(2 ** kindBits);
+  /** Length and kind by slot, as columns pack them. */
+  readonly #lengths: Uint32Array;
 
   constructor(index: NamespaceIndex, field: KeywordField, bm25: Bm25) {
     const { k1, b } = bm25;
     this.bm25 = bm25;
-    const { contentLengths, contextLengths, kinds } = index.columns.arrays;
-    this.#contentLengths = contentLengths;
-    this.#contextLengths = contextLengths;
-    this.#kinds = kinds;
-    this.#contextToo = field === "all" ? 1 : 0;
+    const contextToo = field === "all" ? 1 : 0;
+    this.#lengths = contextToo ? index.columns.lengths : contentLengths(index.columns);
     this.least = k1 * (1 - b);
     index.totals.forEach(({ memories, contentTerms, contextTerms }, kind) => {
-      const terms = contentTerms + this.#contextToo * contextTerms;
+      const terms = contentTerms + contextToo * contextTerms;
       const average = memories > 0 && terms > 0 ? terms / memories : 1;
       this.averages[kind] = average;
       this.#factors[kind] = (k1 * b) / average;
@@ -59,9 +53,16 @@ export class LengthNorms {
   }
 
   of(slot: number): number {
-    const length = this.#contentLengths[slot]! + this.#contextToo * this.#contextLengths[slot]!;
-    return this.least + this.#factors[this.#kinds[slot]!]! * length;
+    const length = this.#lengths[slot]!;
+    return this.least + this.#factors[length & (2 ** kindBits - 1)]! * (length >>> kindBits);
   }
+}
+
+function contentLengths({ arrays, size }: Columns): Uint32Array {
+  const { contentLengths, kinds } = arrays;
+  const lengths = new Uint32Array(size);
+  for (let slot = 0; slot < size; slot++) lengths[slot] = packed(contentLengths[slot]!, kinds[slot]!);
+  return lengths;
 }
 
 /** Adds one term's BM25 to the scores by slot. Terms added in one order give one sum, to the bit. */

@@ -14,6 +14,13 @@ interface SearchTerm {
   readonly most: number;
 }
 
+/** Slots that were met, ascending, each with the sum of its scores in the order of the terms. */
+interface Sums {
+  readonly slots: Uint32Array;
+  readonly values: Float64Array;
+  size: number;
+}
+
 /** Postings up to which the most that a term adds is not looked for: adding them all costs no more. */
 const shortList = 512;
 /** What rounding may take from a sum of bounds. */
@@ -55,17 +62,9 @@ export class KeywordSearch {
 
   /** The best slots whose mask is 1, best first; ties by the newer row. */
   best(limit: number, mask: Uint8Array): ScoredSlots {
-    const scores = this.#index.accumulators();
-    const touched: number[] = [];
-    try {
-      const kept = this.#gather(scores, touched, limit, mask);
-      const slots = Uint32Array.from(kept);
-      const found = new Float64Array(slots.length);
-      for (let i = 0; i < slots.length; i++) found[i] = scores[slots[i]!]!;
-      return bestSlots({ scores: found, slots, mask, above: 0 }, limit, this.#index.columns.arrays.rows);
-    } finally {
-      for (let i = 0; i < touched.length; i++) scores[touched[i]!] = 0;
-    }
+    const { slots, values, size } = this.#gather(limit, mask);
+    const found = { slots: slots.subarray(0, size), scores: values.subarray(0, size), mask, above: 0 };
+    return bestSlots(found, limit, this.#index.columns.arrays.rows);
   }
 
   /** Exact scores of these slots, in their order. */
@@ -78,45 +77,56 @@ export class KeywordSearch {
     return scores;
   }
 
-  /** Adds up scores; returns slots among which the best are, their sums complete. */
-  #gather(scores: Float64Array, touched: number[], limit: number, mask: Uint8Array): number[] {
+  /** Slots among which the best are, their sums complete. */
+  #gather(limit: number, mask: Uint8Array): Sums {
     const terms = this.#terms;
     const left = new Float64Array(terms.length + 1);
     for (let at = terms.length - 1; at >= 0; at--) left[at] = left[at + 1]! + terms[at]!.most * slack;
-    let least = 0;
+    let sums: Sums = { slots: new Uint32Array(0), values: new Float64Array(0), size: 0 };
     let at = 0;
     for (; at < terms.length; at++) {
       // Looking for the least of the best costs about as much as adding a quarter as many postings.
-      if (touched.length >= limit && terms[at]!.size * 4 > touched.length) {
-        least = leastOfBest(scores, touched, limit);
-        if (left[at]! < least) break;
+      if (sums.size >= limit && terms[at]!.size * 4 > sums.size) {
+        const least = leastOfBest(sums, limit);
+        if (left[at]! < least) {
+          keepPromising(sums, least, left[at]!);
+          break;
+        }
       }
-      this.#addAll(terms[at]!, scores, touched, mask);
+      sums = this.#merged(sums, terms[at]!, mask);
     }
-    if (at === terms.length) return touched;
-    let kept = touched.filter((slot) => scores[slot]! + left[at]! >= least).sort((a, b) => a - b);
     for (; at < terms.length; at++) {
-      this.#addTo(kept, terms[at]!, scores);
-      least = leastOfBest(scores, kept, limit);
-      const rest = left[at + 1]!;
-      kept = kept.filter((slot) => scores[slot]! + rest >= least);
+      this.#addSorted(sums.slots.subarray(0, sums.size), terms[at]!, sums.values);
+      keepPromising(sums, leastOfBest(sums, limit), left[at + 1]!);
     }
-    return kept;
+    return sums;
   }
 
-  #addAll({ lists, scale }: SearchTerm, scores: Float64Array, touched: number[], mask: Uint8Array): void {
+  /** The sums with a term's scores. Both are run through in their order, which is how memory is read fastest. */
+  #merged(former: Sums, { lists, size: postings, scale }: SearchTerm, mask: Uint8Array): Sums {
     const norms = this.#norms;
-    for (const { slots, counts, from, to } of lists) {
+    const slots = new Uint32Array(former.size + postings);
+    const values = new Float64Array(slots.length);
+    let size = 0;
+    let at = 0;
+    for (const { slots: listed, counts, from, to } of lists) {
       for (let i = from; i < to; i++) {
-        const slot = slots[i]!;
+        const slot = listed[i]!;
         if (mask[slot] !== 1) continue;
+        while (at < former.size && former.slots[at]! < slot) {
+          slots[size] = former.slots[at]!;
+          values[size++] = former.values[at++]!;
+        }
         const packed = counts[i]!;
         const count = (packed & 0xff) + (packed >> 8);
-        const before = scores[slot]!;
-        if (before === 0) touched.push(slot);
-        scores[slot] = before + (scale * count) / (count + norms.of(slot));
+        const before = at < former.size && former.slots[at] === slot ? former.values[at++]! : 0;
+        slots[size] = slot;
+        values[size++] = before + (scale * count) / (count + norms.of(slot));
       }
     }
+    slots.set(former.slots.subarray(at, former.size), size);
+    values.set(former.values.subarray(at, former.size), size);
+    return { slots, values, size: size + former.size - at };
   }
 
   /** @param slots Ascending, with their sums in this order. */
@@ -131,22 +141,6 @@ export class KeywordSearch {
         const packed = list.counts[from]!;
         const count = (packed & 0xff) + (packed >> 8);
         sums[i]! += (scale * count) / (count + norms.of(slot));
-      }
-    }
-  }
-
-  /** @param slots Ascending. */
-  #addTo(slots: readonly number[], { lists, scale }: SearchTerm, scores: Float64Array): void {
-    const norms = this.#norms;
-    for (const list of lists) {
-      let { from } = list;
-      for (let i = 0; i < slots.length && from < list.to; i++) {
-        const slot = slots[i]!;
-        from = findSlot(list.slots, slot, from, list.to);
-        if (from >= list.to || list.slots[from] !== slot) continue;
-        const packed = list.counts[from]!;
-        const count = (packed & 0xff) + (packed >> 8);
-        scores[slot]! += (scale * count) / (count + norms.of(slot));
       }
     }
   }
@@ -175,11 +169,22 @@ function greatestShare(list: PostingList, norms: LengthNorms): number {
   return share;
 }
 
-/** The `limit`-th greatest score among the slots; 0 when there are fewer. */
-function leastOfBest(scores: Float64Array, slots: readonly number[], limit: number): number {
-  if (slots.length < limit) return 0;
-  const values = new Float64Array(slots.length);
-  for (let i = 0; i < values.length; i++) values[i] = scores[slots[i]!]!;
+/** Keeps those that may still be among the best: whose sum is, with the rest added, not less than the least of them. */
+function keepPromising(sums: Sums, least: number, rest: number): void {
+  const { slots, values } = sums;
+  let size = 0;
+  for (let at = 0; at < sums.size; at++) {
+    if (!(values[at]! + rest >= least)) continue;
+    slots[size] = slots[at]!;
+    values[size++] = values[at]!;
+  }
+  sums.size = size;
+}
+
+/** The `limit`-th greatest sum; 0 when there are fewer. */
+function leastOfBest(sums: Sums, limit: number): number {
+  if (sums.size < limit) return 0;
+  const values = sums.values.slice(0, sums.size);
   // Quickselect, descending (Hoare, "Find", 1961).
   let low = 0;
   let high = values.length - 1;

@@ -121,7 +121,6 @@ export class NamespaceIndex {
   #sealsSoon = false;
   /** How many memories have each of `vectorStates`. */
   readonly #states: Uint32Array = new Uint32Array(Object.keys(vectorStates).length);
-  #accumulators: Float64Array = new Float64Array(0);
   #orders: ThreadOrders | undefined;
 
   constructor(surroundings: IndexSurroundings, parts?: IndexParts) {
@@ -167,7 +166,7 @@ export class NamespaceIndex {
 
   get bytes(): number {
     const places = this.#ascending.byteLength + this.#late.size * 40 + this.#deadCounts.size * 100;
-    const computed = this.#accumulators.byteLength + this.#deadSlots.length * 8;
+    const computed = this.#deadSlots.length * 8;
     return (
       this.columns.bytes +
       this.postings.bytes +
@@ -250,14 +249,6 @@ export class NamespaceIndex {
     if (!known && this.#deadCounts.size >= maxDeadCounts) this.#deadCounts.clear();
     this.#deadCounts.set(term, { count, seen });
     return frequency - count;
-  }
-
-  /** A zero for each slot. Whoever lends it leaves it as it was. */
-  accumulators(): Float64Array {
-    if (this.#accumulators.length < this.columns.size) {
-      this.#accumulators = new Float64Array(this.columns.arrays.rows.length);
-    }
-    return this.#accumulators;
   }
 
   /** Order of the turns in their threads; whoever adds or removes turns keeps it. */
@@ -431,7 +422,6 @@ export class NamespaceIndex {
       this.columns = pickedColumns;
       this.#vectors = pickedVectors;
       this.live = live;
-      this.#accumulators = new Float64Array(0);
       this.#placeRows();
       this.#selections = new Selections(this);
       done = true;
