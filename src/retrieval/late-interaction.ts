@@ -5,7 +5,7 @@ import { type Block, strideOf, type VectorMemory } from "./vector-memory.ts";
 
 /** A question as it is compared: its word pieces, each once, and how much each counts. */
 export interface QuestionPieces {
-  readonly pieces: Int32Array;
+  readonly pieces: Uint32Array;
   readonly idfs: Float64Array;
   /** Share 0..1 of the question's idf in words of which the table knows a piece. */
   readonly knownShare: number;
@@ -80,7 +80,7 @@ export class LateInteraction {
     }
     const chosen = [...weights].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, maxQuestionPieces);
     return {
-      pieces: Int32Array.from(chosen, ([piece]) => piece),
+      pieces: Uint32Array.from(chosen, ([piece]) => piece),
       idfs: Float64Array.from(chosen, ([, idf]) => idf),
       knownShare: total > 0 ? known / total : 0,
     };
@@ -147,17 +147,17 @@ export class LateInteraction {
     }
     for (let i = 0; i < size; i++) places[distinct[i]!] = -1;
     const slots = distinct.subarray(0, size);
+    const cosines = this.#memory.scanRows(question.pieces, this.#rows, this.#dimensions, slots);
     const scores = new Float64Array(texts.length);
     for (let each = 0; each < question.pieces.length; each++) {
-      const row = this.#leadingRow(question.pieces[each]!);
-      const cosines = this.#memory.scanSome(row, this.#rows, slots);
       const idf = question.idfs[each]!;
+      const first = each * size;
       let from = 0;
       for (let text = 0; text < texts.length; text++) {
         const to = from + (texts[text]?.length ?? 0);
         let best = 0;
         for (; from < to; from++) {
-          const cosine = cosines[placed[from]!]!;
+          const cosine = cosines[first + placed[from]!]!;
           if (cosine > best) best = cosine;
         }
         scores[text]! += idf * best * best;
@@ -178,11 +178,5 @@ export class LateInteraction {
     this.#memory.halves.set(this.#halves, (this.#rows.offset >> 1) + piece * this.#halves.length);
     this.#states[piece] = 1;
     return true;
-  }
-
-  /** The row that stands in the memory, as a query: `Float32Array[dimensions]`. */
-  #leadingRow(piece: number): Float32Array {
-    const from = (this.#rows.offset >> 1) + piece * strideOf(this.#dimensions);
-    return new Float32Array(this.#memory.halves.subarray(from, from + this.#dimensions));
   }
 }

@@ -56,6 +56,36 @@ test("scans agree with plain arithmetic for every finite float16 and any number 
   );
 });
 
+test("rows scanned with each other have the scores that each has as a query, to the bit", () => {
+  const shape = fc.record({
+    dimensions: fc.integer({ min: 1, max: 70 }),
+    count: fc.integer({ min: 1, max: 40 }),
+    queries: fc.array(fc.nat({ max: 39 }), { maxLength: 11 }),
+    seed: fc.integer({ min: 1, max: 1_000 }),
+  });
+  const memory = new VectorMemory();
+  fc.assert(
+    fc.property(shape, ({ dimensions, count, queries, seed }) => {
+      const stride = strideOf(dimensions);
+      const block = memory.allocate(count * stride * 2);
+      const halves = Array.from({ length: count }, (_, row) => {
+        const values = new Float16Array(stride);
+        for (let i = 0; i < dimensions; i++) values[i] = Math.sin(seed * (row + 2) * (i + 3));
+        memory.halves.set(values, block.offset / 2 + row * stride);
+        return values.subarray(0, dimensions);
+      });
+      const slots = Uint32Array.from({ length: count }, (_, at) => (at * 7) % count);
+      const asked = Uint32Array.from(queries, (query) => query % count);
+      const scores = memory.scanRows(asked, block, dimensions, slots).slice();
+      const expected = [...asked].flatMap((query) => [
+        ...memory.scanSome(new Float32Array(halves[query]!), block, slots),
+      ]);
+      assert.deepEqual([...scores], expected);
+      memory.release(block);
+    }),
+  );
+});
+
 test("blocks never overlap, and what is given back is used again", () => {
   const step = fc.oneof(fc.record({ take: fc.nat(200_000) }), fc.record({ give: fc.nat(20) }));
   fc.assert(

@@ -17,6 +17,16 @@ interface DotKernel {
     count: number,
     scores: number,
   ): void;
+  dotRows(
+    rows: number,
+    dimensions: number,
+    queries: number,
+    queryCount: number,
+    lanes: number,
+    slots: number,
+    count: number,
+    scores: number,
+  ): void;
   blockMaxima(scores: number, marks: number, count: number, block: number, maxima: number): void;
   collectScores(scores: number, marks: number, count: number, least: number, numbers: number): number;
   keepCommon(marks: number, others: number, count: number): void;
@@ -196,6 +206,33 @@ export class VectorMemory {
       this.#scores.offset,
     );
     return new Float32Array(this.#memory.buffer, this.#scores.offset, count);
+  }
+
+  /**
+   * The same with rows of the block as queries, one after the other: `Float32Array[queries · slots]`, good until the
+   * next call.
+   */
+  scanRows(queries: Uint32Array, rows: Block, dimensions: number, slots: Uint32Array): Float32Array {
+    const stride = strideOf(dimensions);
+    const total = queries.length * slots.length;
+    this.#query = this.#atLeast(this.#query, queries.length * stride * 4);
+    this.#scores = this.#atLeast(this.#scores, total * 4);
+    this.#slots = this.#atLeast(this.#slots, (slots.length + queries.length) * 4);
+    const { offset } = this.#slots;
+    new Uint32Array(this.#memory.buffer, offset, slots.length).set(slots);
+    const asked = offset + slots.length * 4;
+    new Uint32Array(this.#memory.buffer, asked, queries.length).set(queries);
+    this.#kernel.dotRows(
+      rows.offset,
+      stride,
+      asked,
+      queries.length,
+      this.#query.offset,
+      offset,
+      slots.length,
+      this.#scores.offset,
+    );
+    return new Float32Array(this.#memory.buffer, this.#scores.offset, total);
   }
 
   /** Marks that both have, for one call: good until the next. The block is at least as long as `others`. */

@@ -73,6 +73,97 @@ export function dotSome(
   return read;
 }
 
+/** Queries that are compared with a row while it is at hand. */
+const queriesAtOnce: usize = 4;
+
+/**
+ * Scores rows with rows of the same block: for each of the numbers at `queries`, one after the other, the scores of the
+ * rows whose numbers stand at `slots`, as {@link dotSome} gives them. `lanes` is room for the queries as float32.
+ * @returns Nothing of use; what was read must not look unread.
+ */
+export function dotRows(
+  rows: usize,
+  dimensions: usize,
+  queries: usize,
+  queryCount: usize,
+  lanes: usize,
+  slots: usize,
+  count: usize,
+  scores: usize,
+): u32 {
+  const stride = dimensions << 1;
+  const lane = dimensions << 2;
+  for (let q: usize = 0; q < queryCount; q++) {
+    const row = rows + <usize>load<u32>(queries + (q << 2)) * stride;
+    for (let i: usize = 0; i < dimensions; i += 4) {
+      // 2^112 for the query's own widening, and once more for that of the rows.
+      const scale = f32x4.splat(reinterpret<f32>(0x77800000));
+      const values = f32x4.mul(f32x4.mul(widened(v128.load16x4_s(row + (i << 1))), scale), scale);
+      v128.store(lanes + q * lane + (i << 2), values);
+    }
+  }
+  let read: u32 = 0;
+  for (let from: usize = 0; from < count; from += ahead) {
+    const to = min(count, from + ahead);
+    for (let i = from; i < to; i++) {
+      const row = rows + <usize>load<u32>(slots + (i << 2)) * stride;
+      for (let at = row; at < row + stride; at += 64) read ^= load<u8>(at);
+    }
+    for (let i = from; i < to; i++) {
+      const row = rows + <usize>load<u32>(slots + (i << 2)) * stride;
+      const target = scores + (i << 2);
+      let q: usize = 0;
+      for (; q + queriesAtOnce <= queryCount; q += queriesAtOnce) {
+        dotFour(lanes + q * lane, lane, row, dimensions, target + ((q * count) << 2), count << 2);
+      }
+      for (; q < queryCount; q++) {
+        store<f32>(target + ((q * count) << 2), dot(lanes + q * lane, row, dimensions));
+      }
+    }
+  }
+  return read;
+}
+
+// @ts-ignore: decorator
+@inline
+function dotFour(
+  query: usize,
+  lane: usize,
+  row: usize,
+  dimensions: usize,
+  scores: usize,
+  step: usize,
+): void {
+  let a0 = f32x4.splat(0);
+  let b0 = f32x4.splat(0);
+  let a1 = f32x4.splat(0);
+  let b1 = f32x4.splat(0);
+  let a2 = f32x4.splat(0);
+  let b2 = f32x4.splat(0);
+  let a3 = f32x4.splat(0);
+  let b3 = f32x4.splat(0);
+  const end = row + (dimensions << 1);
+  for (let at = row, q = query; at < end; at += 16, q += 32) {
+    const left = widened(v128.load16x4_s(at));
+    const right = widened(v128.load16x4_s(at, 8));
+    const q1 = q + lane;
+    const q2 = q1 + lane;
+    const q3 = q2 + lane;
+    a0 = f32x4.add(a0, f32x4.mul(v128.load(q), left));
+    b0 = f32x4.add(b0, f32x4.mul(v128.load(q, 16), right));
+    a1 = f32x4.add(a1, f32x4.mul(v128.load(q1), left));
+    b1 = f32x4.add(b1, f32x4.mul(v128.load(q1, 16), right));
+    a2 = f32x4.add(a2, f32x4.mul(v128.load(q2), left));
+    b2 = f32x4.add(b2, f32x4.mul(v128.load(q2, 16), right));
+    a3 = f32x4.add(a3, f32x4.mul(v128.load(q3), left));
+    b3 = f32x4.add(b3, f32x4.mul(v128.load(q3, 16), right));
+  }
+  store<f32>(scores, sum(f32x4.add(a0, b0)));
+  store<f32>(scores + step, sum(f32x4.add(a1, b1)));
+  store<f32>(scores + 2 * step, sum(f32x4.add(a2, b2)));
+  store<f32>(scores + 3 * step, sum(f32x4.add(a3, b3)));
+}
+
 /** For each `block` neighbours, the greatest score among those whose mark is 1; negative infinity where there is none. */
 export function blockMaxima(scores: usize, marks: usize, count: usize, block: usize, maxima: usize): void {
   for (let start: usize = 0; start < count; start += block, maxima += 4) {
