@@ -308,6 +308,8 @@ export interface Coverage {
 /** A memory to add. Every option is decided by the caller; times are milliseconds since 1970. */
 export interface NewEntry {
   readonly id: string;
+  /** The id was made for this entry, so that none has it yet and none is looked for. Default false. */
+  readonly isNewId?: boolean | undefined;
   readonly content: string;
   readonly contentHash: string;
   readonly tier: Tier;

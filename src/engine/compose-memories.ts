@@ -6,6 +6,7 @@ import type { Scope } from "../contract/scope.ts";
 import { checkOptions } from "./check-values.ts";
 import { RecallEchoes } from "./hygiene/recall-echoes.ts";
 import { type HygienePolicy, inspectText } from "./hygiene/write-hygiene.ts";
+import { MemoryIds } from "./memory-ids.ts";
 import type { Parts } from "./parts.ts";
 import { checkEntry, type UnembeddedEntry } from "./store-options.ts";
 
@@ -26,9 +27,11 @@ export function memoryComposer(
 ): MemoryComposer {
   const policy = { onSecret, onRecallLoop: "off" } as const;
   const echoes = new RecallEchoes(parts.clock);
+  const ids = new MemoryIds();
   const check = (scope: Scope, { content, fields, tier, metadata }: HookDraft): Checked => {
     try {
-      const entry = checkEntry(content, { ...checkOptions(fields, fieldNames, "A hook"), tier, metadata });
+      const checkedFields = { ...checkOptions(fields, fieldNames, "A hook"), tier, metadata };
+      const entry = checkEntry(content, checkedFields, ids);
       const { flags } = inspectText(entry.content, policy, echoes, scope.namespace);
       return { entry, flagged: flags.includes("secret") };
     } catch (error) {

@@ -4,6 +4,7 @@ import type { NewChunk, NewEntry, StagedDocument } from "../contract/memory-stor
 import type { Scope } from "../contract/scope.ts";
 import { checkOptions } from "./check-values.ts";
 import { checkedLines, type DocumentLine, decodeVector, type MemoryLine } from "./export-format.ts";
+import { MemoryIds } from "./memory-ids.ts";
 import type { Parts, TextVectors } from "./parts.ts";
 import { checkEntry, contentHash, type MemoryFields } from "./store-options.ts";
 
@@ -56,6 +57,7 @@ export async function importMemories(
 
 /** Gathers lines into slices and documents into revisions. */
 class Importer {
+  readonly #ids = new MemoryIds();
   readonly #parts: Parts;
   readonly #scope: Scope;
   readonly #options: ImportOptions;
@@ -126,7 +128,7 @@ class Importer {
       );
       this.#counts.stored += slice.length;
     } else {
-      const entries = slice.map((line, index): NewEntry => entryOf(line, vectors[index]!));
+      const entries = slice.map((line, index): NewEntry => entryOf(line, vectors[index]!, this.#ids));
       const { memories, evicted } = await this.#parts.store.add(this.#scope, entries, this.#options);
       const stored = memories.filter((result) => result.outcome === "stored").length;
       this.#counts.stored += stored;
@@ -145,11 +147,11 @@ class Importer {
   }
 }
 
-function entryOf(line: MemoryLine, vectors: TextVectors): NewEntry {
+function entryOf(line: MemoryLine, vectors: TextVectors, ids: MemoryIds): NewEntry {
   const { id, tier, importance, tags, metadata, thread, speaker, at, pinned } = line;
   const fields: MemoryFields = { id, tier, importance, tags, metadata, thread, speaker, at, pinned };
   const { createdAt, lastUsedAt, accessCount } = line;
-  return { ...checkEntry(line.content, fields), ...vectors, createdAt, lastUsedAt, accessCount };
+  return { ...checkEntry(line.content, fields, ids), ...vectors, createdAt, lastUsedAt, accessCount };
 }
 
 function chunkOf(line: MemoryLine, vectors: TextVectors): NewChunk {

@@ -1,5 +1,4 @@
 import { hash } from "node:crypto";
-import { v7 as uuidv7 } from "uuid";
 import type { Memory, Metadata } from "../contract/memory.ts";
 import type { EntryPatch, Evicted, NewEntry } from "../contract/memory-store.ts";
 import type { Tier } from "../contract/tier.ts";
@@ -16,6 +15,7 @@ import {
   type Time,
 } from "./check-values.ts";
 import { type HygieneFindings, type HygieneOptions, hygieneNames } from "./hygiene/write-hygiene.ts";
+import type { MemoryIds } from "./memory-ids.ts";
 
 /** Fields of a memory that a caller may give when it is stored. */
 export interface MemoryFields {
@@ -85,10 +85,11 @@ export function contentHash(text: string): string {
 }
 
 /** @throws INVALID_ARGUMENT, EMPTY_TEXT, TEXT_TOO_LARGE, UNKNOWN_TIER, INVALID_IMPORTANCE */
-export function checkEntry(text: unknown, fields: MemoryFields): UnembeddedEntry {
+export function checkEntry(text: unknown, fields: MemoryFields, ids: MemoryIds): UnembeddedEntry {
   const content = checkContent(text);
   return {
-    id: fields.id === undefined ? uuidv7() : checkName(fields.id, "id"),
+    id: fields.id === undefined ? ids.next() : checkName(fields.id, "id"),
+    isNewId: fields.id === undefined,
     content,
     contentHash: contentHash(content),
     tier: fields.tier === undefined ? "long_term" : checkTier(fields.tier),
@@ -112,15 +113,20 @@ export function checkNewEntry(
   text: unknown,
   fields: MemoryFields,
   onDuplicate: "return" | "store",
+  ids: MemoryIds,
 ): UnembeddedEntry {
   const isNamed = fields.id !== undefined || fields.idempotencyKey !== undefined;
-  return { ...checkEntry(text, fields), foldRepeat: onDuplicate === "return" && !isNamed };
+  return { ...checkEntry(text, fields, ids), foldRepeat: onDuplicate === "return" && !isNamed };
 }
 
 /** @throws as {@link checkEntry}, and UNKNOWN_OPTION */
-export function checkStoreItem(item: StoreItem, onDuplicate: "return" | "store"): UnembeddedEntry {
+export function checkStoreItem(
+  item: StoreItem,
+  onDuplicate: "return" | "store",
+  ids: MemoryIds,
+): UnembeddedEntry {
   const { content, ...fields } = checkOptions(item, storeItemNames, "storeMany");
-  return checkNewEntry(content, fields, onDuplicate);
+  return checkNewEntry(content, fields, onDuplicate, ids);
 }
 
 /** Changes to a memory: an absent field stays, null takes an optional one away. */

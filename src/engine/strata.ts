@@ -49,6 +49,7 @@ import {
 } from "./hygiene/write-hygiene.ts";
 import { type ImportOptions, type ImportReport, importMemories } from "./import-memories.ts";
 import type { IngestDefaults, IngestOptions, IngestReport, IngestSource } from "./ingest-options.ts";
+import { MemoryIds } from "./memory-ids.ts";
 import type { Observation } from "./observe.ts";
 import type { Parts } from "./parts.ts";
 import {
@@ -88,6 +89,8 @@ import type {
 } from "./verb-options.ts";
 
 /** Entries stored in one transaction: a few milliseconds of work. */
+/** Items of `storeMany` that are checked before others run: a few milliseconds. */
+const checkedAtOnce = 1_024;
 const sliceSize = 128;
 
 const callNames = ["namespace", "signal"];
@@ -114,6 +117,7 @@ export class Strata {
   readonly #recalls: CachedRecall;
   readonly #hygiene: HygieneConfig;
   readonly #echoes: RecallEchoes;
+  readonly #ids = new MemoryIds();
   readonly #tuning: SelfTuning;
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
@@ -170,7 +174,7 @@ export class Strata {
     return this.#run("store", async () => {
       const { namespace, signal, ...fields } = checkOptions(options, storeOptionNames, "store");
       const hygiene = checkHygiene(fields, this.#hygiene);
-      const entry = checkNewEntry(text, fields, hygiene.onDuplicate);
+      const entry = checkNewEntry(text, fields, hygiene.onDuplicate, this.#ids);
       const { memories, evicted } = await this.#add(this.#scope(namespace), [entry], hygiene, signal);
       const { memory, ...found } = memories[0]!;
       return { ...memory, ...found, evicted };
@@ -191,7 +195,11 @@ export class Strata {
       );
       const scope = this.#scope(namespace);
       const hygiene = checkHygiene(given, this.#hygiene);
-      const entries = items.map((item) => checkStoreItem(item, hygiene.onDuplicate));
+      const entries: UnembeddedEntry[] = [];
+      for (const item of items) {
+        entries.push(checkStoreItem(item, hygiene.onDuplicate, this.#ids));
+        if (entries.length % checkedAtOnce === 0) await breath();
+      }
       const memories: StoreManyResult["memories"][number][] = [];
       const evicted: Evicted[] = [];
       // What is compared by meaning has to be there before the next one is.

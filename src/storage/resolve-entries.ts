@@ -33,7 +33,7 @@ export function resolveEntries(entries: readonly NewEntry[], find: EntryFinder):
     const key = entry.idempotencyKey;
     const byKey = key === undefined ? undefined : (find.byKey(key) ?? keys.get(key));
     if (byKey !== undefined) return found(byKey, false);
-    const byId = find.byId(entry.id) ?? ids.get(entry.id);
+    const byId = entry.isNewId === true ? undefined : (find.byId(entry.id) ?? ids.get(entry.id));
     if (byId !== undefined) {
       const hash = typeof byId === "number" ? entries[byId]!.contentHash : byId.contentHash;
       if (hash === entry.contentHash) return found(byId, false);
