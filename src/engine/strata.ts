@@ -88,9 +88,9 @@ import type {
   UpdateOptions,
 } from "./verb-options.ts";
 
-/** Entries stored in one transaction: a few milliseconds of work. */
 /** Items of `storeMany` that are checked before others run: a few milliseconds. */
 const checkedAtOnce = 1_024;
+/** Entries stored in one transaction: a few milliseconds of work. */
 const sliceSize = 128;
 
 const callNames = ["namespace", "signal"];
