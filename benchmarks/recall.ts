@@ -60,6 +60,7 @@ export async function run(args: string[]): Promise<unknown> {
   return {
     entries: results.map(({ speed }) => speed),
     recallAt10: results.map(({ found }) => found),
+    cosines: results.map(({ cosines }) => cosines),
     space: results.map(({ space }) => space),
     meanwhile: results.map(({ meanwhile }) => meanwhile),
     lanceDb: results.flatMap(({ lanceDb }) => lanceDb ?? "not installed: npm ci --prefix benchmarks/peers"),
@@ -76,6 +77,7 @@ async function measureSize(path: string, folder: string, size: number) {
   const floor = await floorOver(tagged);
   const results = await measureOpen(path, tagged, floor, asked, questions);
   say(`${size}: comparing with exact`);
+  const cosines = await cosinesTo(asked.slice(0, comparedQuestions), floor);
   const found = await shareFound(path, floor, tagged, asked.slice(0, comparedQuestions));
   say(`${size}: starting processes`);
   const coldMs = await coldStart(path, asked);
@@ -84,6 +86,7 @@ async function measureSize(path: string, folder: string, size: number) {
   return {
     speed: { entries: size, ...results.speed, coldMs, real, duplicateRate },
     found: { entries: size, ...found, ownVectors: results.ownVectors },
+    cosines: { entries: size, ...cosines },
     space: {
       entries: size,
       ...results.space,
@@ -214,6 +217,28 @@ async function explained(memory: Strata, questions: readonly string[]): Promise<
     if (explanation) explanations.push(explanation);
   }
   return explanations;
+}
+
+/**
+ * How the vectors lie: the cosines of questions to what is nearest, tenth and hundredth nearest to them, and to what
+ * stands anywhere. Medians over the questions.
+ */
+async function cosinesTo(questions: readonly string[], floor: PlainCosine): Promise<Record<string, number>> {
+  const found: { nearest: number[]; tenth: number[]; hundredth: number[]; anywhere: number[] } = {
+    nearest: [],
+    tenth: [],
+    hundredth: [],
+    anywhere: [],
+  };
+  for (const [at, vector] of (await vectorsOf(questions)).entries()) {
+    const cosine = (number: number | undefined) => (number === undefined ? 0 : floor.cosine(vector, number));
+    const near = floor.search(vector, 100);
+    found.nearest.push(cosine(near[0]));
+    found.tenth.push(cosine(near[9]));
+    found.hundredth.push(cosine(near[99]));
+    for (let i = 0; i < 100; i += 1) found.anywhere.push(cosine((at * 7_919 + i * 104_729) % floor.count));
+  }
+  return Object.fromEntries(Object.entries(found).map(([name, values]) => [name, median(values)]));
 }
 
 /**
