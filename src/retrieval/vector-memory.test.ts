@@ -116,3 +116,45 @@ test("more vectors than fit in the memory that is searched are a limit with advi
   memory.release(held);
   assert.equal(memory.allocate(1_000).offset, held.offset);
 });
+
+test("the nearest sketches are the same whether all are looked through or a list of all, whatever their number", () => {
+  const memory = new VectorMemory();
+  const scenario = fc.record({
+    count: fc.integer({ min: 1, max: 12_000 }),
+    dimensions: fc.constantFrom(96, 256, 384),
+    seed: fc.integer({ min: 1 }),
+    coarse: fc.integer({ min: 1, max: 6_000 }),
+    hidden: fc.integer({ min: 2, max: 9 }),
+  });
+  fc.assert(
+    fc.property(scenario, ({ count, dimensions, seed, coarse, hidden }) => {
+      let state = seed;
+      const random = (): number => {
+        state ^= state << 13;
+        state ^= state >>> 17;
+        state ^= state << 5;
+        return state & 0xff;
+      };
+      const sketches = memory.allocate(count * memory.sketchBytes(dimensions));
+      const bytes = memory.view(sketches);
+      for (let at = 0; at < bytes.length; at++) bytes[at] = random();
+      const marks = memory.allocate(count);
+      const marked = memory.view(marks);
+      for (let row = 0; row < count; row++) marked[row] = row % hidden === 1 ? 0 : 1;
+      const query = Float32Array.from({ length: dimensions }, () => random() - 128);
+      const wanted = Math.ceil(coarse / 4);
+      const find = (listed: Uint32Array | undefined): number[] => [
+        ...memory.nearestSketches(query, sketches, marks, count, listed, coarse, wanted),
+      ];
+      const found = find(undefined);
+      assert.deepEqual(found, find(Uint32Array.from({ length: count }, (_, row) => row)));
+      assert.ok(found.every((row, at) => row % hidden !== 1 && (at === 0 || row > found[at - 1]!)));
+      const visible = Array.from({ length: count }, (_, row) => row).filter((row) => row % hidden !== 1);
+      assert.ok(found.length >= Math.min(wanted, visible.length * 0.75));
+      if (coarse >= count) assert.ok(found.length >= Math.min(wanted, visible.length));
+      memory.release(sketches);
+      memory.release(marks);
+    }),
+    { numRuns: 60 },
+  );
+});

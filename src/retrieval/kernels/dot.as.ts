@@ -343,10 +343,73 @@ export function countDistances(
   }
 }
 
+/** Bits in which a sketch of four words differs from the query's. */
+// @ts-ignore: decorator
+@inline
+function coarse4(a: u64, b: u64, c: u64, d: u64, sketch: usize): u32 {
+  return (
+    differing(a, sketch) + differing(b, sketch + 8) + (differing(c, sketch + 16) + differing(d, sketch + 24))
+  );
+}
+
+/** Notes a row that is near enough, if its mark is 1. Returns how many are noted then. */
+// @ts-ignore: decorator
+@inline
+function note(
+  row: usize,
+  sketch: usize,
+  planes: usize,
+  bytes: usize,
+  marks: usize,
+  numbers: usize,
+  distances: usize,
+  histogram: usize,
+  noted: usize,
+): usize {
+  if (load<u8>(marks + row) != 1) return noted;
+  const distance = fine(planes, sketch, bytes);
+  store<u32>(numbers + (noted << 2), <u32>row);
+  store<u16>(distances + (noted << 1), <u16>distance);
+  countIn(histogram, distance);
+  return noted + 1;
+}
+
+// @ts-ignore: decorator
+@inline
+function step(
+  a: u64,
+  b: u64,
+  c: u64,
+  d: u64,
+  row: usize,
+  greatest: u32,
+  planes: usize,
+  sketches: usize,
+  marks: usize,
+  numbers: usize,
+  distances: usize,
+  histogram: usize,
+  noted: usize,
+): usize {
+  const sketch = sketches + (row << 5);
+  if (coarse4(a, b, c, d, sketch) > greatest) return noted;
+  return note(row, sketch, planes, 32, marks, numbers, distances, histogram, noted);
+}
+
+/** Moves what one stream noted behind what those before it did. Returns how many that makes. */
+function join(numbers: usize, distances: usize, from: usize, size: usize, found: usize): usize {
+  memory.copy(numbers + (found << 2), numbers + (from << 2), size << 2);
+  memory.copy(distances + (found << 1), distances + (from << 1), size << 1);
+  return found + size;
+}
+
+/** Places from which sketches are read by turns: the machine fetches ahead from each, where it would wait for one. */
+const streams: usize = 8;
+
 /**
  * Writes the numbers, ascending, of the rows whose mark is 1 and whose sketches differ from the query's signs, which
  * follow its planes, in at most `greatest` bits, and their fine distances (uint16), while they are at hand; these are
- * counted in `histogram` (uint32). With `listed`, of the rows whose numbers stand there. Returns how many.
+ * counted in `histogram` (uint32). With `listed` (uint32), of the rows whose numbers stand there. Returns how many.
  */
 export function nearSketches(
   planes: usize,
@@ -362,33 +425,75 @@ export function nearSketches(
 ): usize {
   const bytes = words << 3;
   const query = planes + (bytes << 2);
-  let found: usize = 0;
-  if (words == 4) {
-    const a = load<u64>(query);
-    const b = load<u64>(query, 8);
-    const c = load<u64>(query, 16);
-    const d = load<u64>(query, 24);
-    for (let i: usize = 0; i < count; i++) {
-      const row = listed ? <usize>load<u32>(listed + (i << 2)) : i;
-      const sketch = sketches + (row << 5);
-      const distance =
-        differing(a, sketch) + differing(b, sketch + 8) + (differing(c, sketch + 16) + differing(d, sketch + 24));
-      if (distance > greatest || load<u8>(marks + row) != 1) continue;
-      const near = fine(planes, sketch, 32);
-      store<u32>(numbers + (found << 2), <u32>row);
-      store<u16>(distances + (found++ << 1), <u16>near);
-      countIn(histogram, near);
-    }
-    return found;
+  const a = load<u64>(query);
+  const b = load<u64>(query, 8);
+  const c = load<u64>(query, 16);
+  const d = load<u64>(query, 24);
+  const part = words == 4 && !listed ? count / streams : 0;
+  let found0: usize = 0;
+  let found1: usize = 0;
+  let found2: usize = 0;
+  let found3: usize = 0;
+  let found4: usize = 0;
+  let found5: usize = 0;
+  let found6: usize = 0;
+  let found7: usize = 0;
+  for (let i: usize = 0; i < part; i++) {
+    let row = i;
+    found0 = step(
+      a, b, c, d, row, greatest, planes, sketches, marks,
+      numbers, distances, histogram, found0,
+    );
+    row += part;
+    found1 = step(
+      a, b, c, d, row, greatest, planes, sketches, marks,
+      numbers + (part << 2), distances + (part << 1), histogram, found1,
+    );
+    row += part;
+    found2 = step(
+      a, b, c, d, row, greatest, planes, sketches, marks,
+      numbers + ((2 * part) << 2), distances + ((2 * part) << 1), histogram, found2,
+    );
+    row += part;
+    found3 = step(
+      a, b, c, d, row, greatest, planes, sketches, marks,
+      numbers + ((3 * part) << 2), distances + ((3 * part) << 1), histogram, found3,
+    );
+    row += part;
+    found4 = step(
+      a, b, c, d, row, greatest, planes, sketches, marks,
+      numbers + ((4 * part) << 2), distances + ((4 * part) << 1), histogram, found4,
+    );
+    row += part;
+    found5 = step(
+      a, b, c, d, row, greatest, planes, sketches, marks,
+      numbers + ((5 * part) << 2), distances + ((5 * part) << 1), histogram, found5,
+    );
+    row += part;
+    found6 = step(
+      a, b, c, d, row, greatest, planes, sketches, marks,
+      numbers + ((6 * part) << 2), distances + ((6 * part) << 1), histogram, found6,
+    );
+    row += part;
+    found7 = step(
+      a, b, c, d, row, greatest, planes, sketches, marks,
+      numbers + ((7 * part) << 2), distances + ((7 * part) << 1), histogram, found7,
+    );
   }
-  for (let i: usize = 0; i < count; i++) {
+  let found = found0;
+  found = join(numbers, distances, 1 * part, found1, found);
+  found = join(numbers, distances, 2 * part, found2, found);
+  found = join(numbers, distances, 3 * part, found3, found);
+  found = join(numbers, distances, 4 * part, found4, found);
+  found = join(numbers, distances, 5 * part, found5, found);
+  found = join(numbers, distances, 6 * part, found6, found);
+  found = join(numbers, distances, 7 * part, found7, found);
+  for (let i = streams * part; i < count; i++) {
     const row = listed ? <usize>load<u32>(listed + (i << 2)) : i;
     const sketch = sketches + row * bytes;
-    if (coarse(query, sketch, bytes) > greatest || load<u8>(marks + row) != 1) continue;
-    const near = fine(planes, sketch, bytes);
-    store<u32>(numbers + (found << 2), <u32>row);
-    store<u16>(distances + (found++ << 1), <u16>near);
-    countIn(histogram, near);
+    const distance = words == 4 ? coarse4(a, b, c, d, sketch) : coarse(query, sketch, bytes);
+    if (distance > greatest) continue;
+    found = note(row, sketch, planes, bytes, marks, numbers, distances, histogram, found);
   }
   return found;
 }
