@@ -120,7 +120,9 @@ async function readTexts(
       want(row);
       for (const earlier of before(index, row, incoming.get(row))) want(earlier);
     }
-    for (const row of incoming.values()) for (const earlier of before(index, row.row, row)) want(earlier);
+    for (const row of incoming.values()) {
+      if (row.thread !== undefined) for (const earlier of before(index, row.row, row)) want(earlier);
+    }
     if (missing.size === 0) return read ?? incoming;
     read ??= new Map<number, IndexedMemory>(incoming);
     const texts = read;

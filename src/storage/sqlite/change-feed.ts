@@ -210,25 +210,18 @@ const feedColumns = `m.row, m.id, m.content, m.at, m.thread, m.speaker, m.create
   m.chunk, m.start_offset, m.end_offset, m.headings, d.id, d.uri, d.title`;
 const feedRows = `json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
   left join vector v on v.row = m.row`;
+// Made once: a text put together for each page would be hashed each time, to find its statement.
+const selectFeed = `select ${feedColumns}, 0, null from ${feedRows} where e.expires_at > ?`;
+const selectFeedBeside = `select ${feedColumns}, s.row is not null, s.data from ${feedRows}
+  left join side_vector s on s.row = m.row and s.model = ? where e.expires_at > ?`;
 
 /** @param besides Number of the model whose vectors are wanted where they stand beside the memories' own; 0: there are none. */
 function readRows(db: Connection, rows: readonly number[], now: number, besides: number): FeedRow[] {
   if (rows.length === 0) return [];
   const numbers = JSON.stringify(rows);
-  if (besides === 0) {
-    return db.all<FeedRow>(
-      `select ${feedColumns}, 0, null from ${feedRows} where e.expires_at > ?`,
-      numbers,
-      now,
-    );
-  }
-  return db.all<FeedRow>(
-    `select ${feedColumns}, s.row is not null, s.data from ${feedRows}
-     left join side_vector s on s.row = m.row and s.model = ? where e.expires_at > ?`,
-    numbers,
-    besides,
-    now,
-  );
+  return besides === 0
+    ? db.all<FeedRow>(selectFeed, numbers, now)
+    : db.all<FeedRow>(selectFeedBeside, numbers, besides, now);
 }
 
 type Writable<T> = { -readonly [Name in keyof T]: T[Name] };

@@ -50,63 +50,42 @@ export type MemoryRow = readonly [
 
 /** A row of {@link memoryColumns} as a memory. A chunk shows its document's tags and, beneath its own, its metadata. */
 export function toMemory(namespace: string, row: MemoryRow): Memory {
-  const [, , id, content, contentHash, createdAt, updatedAt, at, thread, speaker, tags, metadata] = row;
-  const [version, model, chunk, start, end, headings, tier, importance, accessCount] = row.slice(12) as [
-    number,
-    string | null,
-    number | null,
-    number,
-    number,
-    string | null,
-    number,
-    number,
-    number,
-  ];
-  const [lastUsedAt, expiresAt, pinned] = [row[21], row[22], row[23]];
-  const [documentId, uri, title, documentTags, documentMetadata] = [
-    row[24],
-    row[25],
-    row[26],
-    row[27],
-    row[28],
-  ];
-  const isChunk = chunk !== null;
-  return {
-    id,
+  // Cells by their places: to take a row apart by a pattern allocates as much as the row.
+  const chunk = row[14];
+  const memory: { -readonly [Name in keyof Memory]: Memory[Name] } = {
+    id: row[2],
     namespace,
-    tier: tiers[tier]!,
-    content,
-    contentHash,
-    importance,
-    accessCount,
-    createdAt,
-    updatedAt: isChunk ? Math.max(updatedAt, row[29] ?? 0) : updatedAt,
-    lastUsedAt,
-    ...(expiresAt === never ? {} : { expiresAt }),
-    ...(at === null ? {} : { at }),
-    ...(thread === null ? {} : { thread }),
-    ...(speaker === null ? {} : { speaker }),
-    tags: parseTags(isChunk ? documentTags : tags),
-    metadata: isChunk
-      ? { ...parseMetadata(documentMetadata), ...parseMetadata(metadata) }
-      : parseMetadata(metadata),
-    ...(isChunk
-      ? {
-          source: {
-            documentId: documentId!,
-            uri: uri!,
-            ...(title === null ? {} : { title }),
-            headings: parseTags(headings),
-            chunk,
-            start,
-            end,
-          },
-        }
-      : {}),
-    pinned: pinned === 1,
-    version: isChunk ? version + (row[30] ?? 0) : version,
-    ...(model === null ? {} : { model }),
+    tier: tiers[row[18]]!,
+    content: row[3],
+    contentHash: row[4],
+    importance: row[19],
+    accessCount: row[20],
+    createdAt: row[5],
+    updatedAt: chunk === null ? row[6] : Math.max(row[6], row[29] ?? 0),
+    lastUsedAt: row[21],
+    tags: parseTags(chunk === null ? row[10] : row[27]),
+    metadata:
+      chunk === null ? parseMetadata(row[11]) : { ...parseMetadata(row[28]), ...parseMetadata(row[11]) },
+    pinned: row[23] === 1,
+    version: chunk === null ? row[12] : row[12] + (row[30] ?? 0),
   };
+  if (row[22] !== never) memory.expiresAt = row[22];
+  if (row[7] !== null) memory.at = row[7];
+  if (row[8] !== null) memory.thread = row[8];
+  if (row[9] !== null) memory.speaker = row[9];
+  if (row[13] !== null) memory.model = row[13];
+  if (chunk !== null) {
+    memory.source = {
+      documentId: row[24]!,
+      uri: row[25]!,
+      ...(row[26] === null ? {} : { title: row[26] }),
+      headings: parseTags(row[17]),
+      chunk,
+      start: row[15]!,
+      end: row[16]!,
+    };
+  }
+  return memory;
 }
 
 export function parseTags(text: string | null): readonly string[] {

@@ -3,6 +3,12 @@ import { tiers } from "../../contract/tier.ts";
 import type { Connection } from "./connection.ts";
 import { joinEntry, parseTags } from "./memory-rows.ts";
 
+// Made once: a text put together for each call would be hashed each time, to find its statement.
+const selectFacts = `select m.row, e.importance, e.access_count, e.last_used_at, m.created_at, m.at, e.tier, m.speaker,
+  coalesce(d.tags, m.tags)
+  from json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
+  where m.namespace = ? and e.expires_at > ?`;
+
 /** What ranking needs of visible rows. */
 export function readFacts(
   db: Connection,
@@ -12,10 +18,7 @@ export function readFacts(
 ): RowFacts[] {
   return db
     .all<[number, number, number, number, number, number | null, number, string | null, string | null]>(
-      `select m.row, e.importance, e.access_count, e.last_used_at, m.created_at, m.at, e.tier, m.speaker,
-         coalesce(d.tags, m.tags)
-       from json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
-       where m.namespace = ? and e.expires_at > ?`,
+      selectFacts,
       JSON.stringify(rows),
       namespace,
       now,
