@@ -63,7 +63,9 @@ export async function run(args: string[]): Promise<unknown> {
     cosines: results.map(({ cosines }) => cosines),
     space: results.map(({ space }) => space),
     meanwhile: results.map(({ meanwhile }) => meanwhile),
-    lanceDb: results.flatMap(({ lanceDb }) => lanceDb ?? "not installed: npm ci --prefix benchmarks/peers"),
+    lanceDb: results.flatMap(
+      ({ lanceDb }) => lanceDb ?? "not installed: npm install --prefix benchmarks/peers",
+    ),
     stages: results.flatMap(({ stages }) => stages),
     limit,
     ranking: results[0]!.ranking,

@@ -31,7 +31,7 @@ const limit = 10;
 /**
  * LanceDB at its defaults over the same vectors: the ten nearest by its scan and, where there are many, by the index it
  * makes when told nothing else. Vectors alone: no words, no ranking, no texts.
- * @returns undefined when it is not installed (`npm ci --prefix benchmarks/peers`).
+ * @returns undefined when it is not installed (`npm install --prefix benchmarks/peers`).
  */
 export async function measureLanceDb(
   folder: string,
