@@ -25,6 +25,7 @@ const limit = 10;
 /** Searches of the floor; it is slow where the memory is large, and hardly varies. */
 const floorSearches = 200;
 const comparedQuestions = 100;
+const filteredQuestions = 300;
 const peerQuestions = 50;
 const coldStarts = 5;
 const batchSize = 64;
@@ -63,6 +64,7 @@ export async function run(args: string[]): Promise<unknown> {
     cosines: results.map(({ cosines }) => cosines),
     space: results.map(({ space }) => space),
     meanwhile: results.map(({ meanwhile }) => meanwhile),
+    filtered: results.map(({ filtered }) => filtered),
     lanceDb: results.flatMap(
       ({ lanceDb }) => lanceDb ?? "not installed: npm install --prefix benchmarks/peers",
     ),
@@ -96,6 +98,7 @@ async function measureSize(path: string, folder: string, size: number) {
       snapshotMegabytes: bytesUnder(`${path}-index`) / 1e6,
     },
     meanwhile: { entries: size, ...results.meanwhile },
+    filtered: { entries: size, ...results.filtered },
     lanceDb: lanceDb && { entries: size, ...lanceDb },
     stages: results.stages.map((stage) => ({ entries: size, ...stage })),
     ranking: results.ranking,
@@ -125,6 +128,7 @@ async function measureOpen(
   say(`${items.length}: asking`);
   const { ours, floorMs } = await askInTurn(memory, floor, asked);
   const explanations = await explained(memory, asked.slice(0, 500));
+  const filtered = await askFiltered(memory, asked.slice(0, filteredQuestions));
   say(`${items.length}: asking while writing`);
   const meanwhile = await writeAndAsk(memory, items, asked);
   const { p50Ms, p95Ms, p99Ms } = latencies(ours);
@@ -141,6 +145,7 @@ async function measureOpen(
     },
     ownVectors: measured.recallAt10,
     meanwhile,
+    filtered,
     space: {
       storedPerSecond: items.length / seconds,
       indexedMs: buildMs,
@@ -205,6 +210,19 @@ async function askInTurn(
     },
   );
   return { ours, floorMs };
+}
+
+/** Median times of questions asked through filters that leave so much; each filter was used before. */
+async function askFiltered(memory: Strata, questions: readonly string[]): Promise<Record<string, number>> {
+  const medians: Record<string, number> = {};
+  for (const name of Object.keys(shares)) {
+    const options: RecallOptions = { limit, tags: [tagOf(name)], cache: false };
+    await memory.recall(questions[0]!, options);
+    const times: number[] = [];
+    for (const question of questions) times.push(await timed(() => memory.recall(question, options)));
+    medians[name] = median(times);
+  }
+  return medians;
 }
 
 async function explained(memory: Strata, questions: readonly string[]): Promise<Explanation[]> {
