@@ -36,19 +36,21 @@ export function selectSlots(
   allowed: Allowed,
   hiddenRows: ReadonlySet<number>,
 ): Selection {
-  const whole = allowed.filter ? index.selections.of(allowed.filter) : { slots: undefined, mask: index.live };
-  const selection = allowed.rows ? among(index.slotsOf(allowed.rows), whole.mask) : whole;
+  const { selections, live } = index;
+  const byRows = allowed.rows && selections.ofRows(allowed.rows, (rows) => index.slotsOf(rows));
+  const byFilter = allowed.filter && selections.of(allowed.filter);
+  const selection =
+    byRows && byFilter ? common(byRows, byFilter) : (byRows ?? byFilter ?? { slots: undefined, mask: live });
   if (hiddenRows.size === 0) return selection;
   const mask = selection.mask.slice(0, index.columns.size);
   for (const slot of index.slotsOf(Float64Array.from(hiddenRows))) mask[slot] = 0;
   return { slots: selection.slots, mask };
 }
 
-function among(candidates: Uint32Array, whole: Uint8Array): Selection {
-  const slots = candidates.filter((slot) => whole[slot] === 1);
-  const mask = new Uint8Array(whole.length);
-  for (const slot of slots) mask[slot] = 1;
-  return { slots, mask };
+function common({ slots, mask }: Selection, other: Selection): Selection {
+  const both = mask.slice();
+  for (let slot = 0; slot < both.length; slot++) both[slot] = both[slot]! & other.mask[slot]!;
+  return { slots, mask: both };
 }
 
 /** Cosine to the question: exact for what is returned, whatever way it was found. */

@@ -315,6 +315,26 @@ test("with a filter as many hits come back as there are", async () => {
   assert.equal((await retriever.search(home, "tea", { tags: ["rare"] })).hits.length, 5);
 });
 
+test("a filter that only the store answers is asked again when the namespace has changed", async () => {
+  const { store, retriever } = setUp();
+  const row = put(store, { content: "tea in the harbour", tier: "semantic" });
+  put(store, { content: "tea at noon", tier: "episodic" });
+  let asked = 0;
+  store.matchingRows = async () => {
+    asked++;
+    const found = store.rows("home").filter(({ memory }) => memory.tier === "semantic");
+    return Float64Array.from(found, (each) => each.row);
+  };
+  const semantic = async () => contents(await retriever.recall(home, "tea", { tiers: ["semantic"] }));
+  assert.deepEqual(await semantic(), ["tea in the harbour"]);
+  assert.deepEqual(await semantic(), ["tea in the harbour"]);
+  assert.equal(asked, 1);
+  put(store, { content: "tea in the harbour", tier: "episodic" }, row);
+  put(store, { content: "tea in the hills", tier: "semantic" });
+  assert.deepEqual(await semantic(), ["tea in the hills"]);
+  assert.equal(asked, 2);
+});
+
 test("what has expired is left out and its places are filled", async () => {
   const { store, retriever } = setUp({ ranking: { candidates: 10 } });
   const rows = Array.from({ length: 60 }, (_, i) => put(store, `tea ${i}`));

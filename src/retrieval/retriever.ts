@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { TokenCounter } from "../contract/chunk.ts";
 import { type Clock, systemClock } from "../contract/clock.ts";
 import type { Embedder } from "../contract/embedding-model.ts";
@@ -82,6 +83,8 @@ const defaultLimit = 10;
 const researchDepth = 20;
 /** Hits that are tried for the room of a text. */
 const packedLimit = 50;
+/** Of the rows that match filters which only the store answers. */
+const maxMatchingBytes = 32 * 2 ** 20;
 /** Of the word pieces of memories that were compared lately. */
 const maxPieceBytes = 16 * 2 ** 20;
 const roughCounter: TokenCounter = { id: "characters/4", count: (text) => Math.ceil(text.length / 4) };
@@ -104,6 +107,11 @@ export class Retriever {
   /** By breadth, for those that were chosen. */
   readonly #rankings = new Map<string, { readonly ranking: RankingOptions; readonly hash: () => string }>();
   readonly #memory = new VectorMemory();
+  /** By namespace and filter, rows that match as of a generation of the store. */
+  readonly #matching = new LRUCache<string, { readonly generation: string; readonly rows: Float64Array }>({
+    maxSize: maxMatchingBytes,
+    sizeCalculation: ({ rows }) => rows.byteLength + 1_000,
+  });
   readonly #indexes: NamespaceIndexes;
   readonly #maxIndexBytes: number;
   #late: Promise<LateInteraction | undefined> | undefined;
@@ -413,9 +421,21 @@ export class Retriever {
     const given = (part: MemoryFilter): boolean => Object.values(part).some((value) => value !== undefined);
     // The store begins with what is most selective, so it is given the whole filter.
     if (given({ ids, tiers, document, metadata })) {
-      return { filter: undefined, rows: await this.#store.matchingRows(scope, filter) };
+      return { filter: undefined, rows: await this.#matchingRows(scope, filter) };
     }
     return { filter: given(answeredByIndex) ? answeredByIndex : undefined, rows: undefined };
+  }
+
+  /** Rows that the store says match; kept until the namespace changes. What expired since is found to be invisible. */
+  async #matchingRows(scope: Scope, filter: MemoryFilter): Promise<Float64Array> {
+    const key = JSON.stringify([scope.namespace, filter]);
+    // Read before the rows: what is written meanwhile makes them outdated.
+    const generation = await this.#store.generation(scope);
+    const known = this.#matching.get(key);
+    if (known?.generation === generation) return known.rows;
+    const rows = await this.#store.matchingRows(scope, filter);
+    this.#matching.set(key, { generation, rows });
+    return rows;
   }
 
   #fullOptions(options: RecallOptions): FullRecallOptions {

@@ -57,6 +57,10 @@ export class Selections {
   readonly #index: FilteredSlots;
   /** Least recently used first. */
   readonly #kept = new Map<string, KeptSelection>();
+  readonly #byRows: WeakMap<
+    Float64Array,
+    { readonly size: number; readonly dead: number; readonly selection: Selection }
+  > = new WeakMap();
 
   constructor(index: FilteredSlots) {
     this.#index = index;
@@ -64,6 +68,22 @@ export class Selections {
 
   get bytes(): number {
     return this.#kept.values().reduce((sum, kept) => sum + kept.bytes, 0);
+  }
+
+  /**
+   * The slots of rows that were found elsewhere; found again only where the index changed since.
+   * @param slotsOf Slots of rows, ascending.
+   */
+  ofRows(rows: Float64Array, slotsOf: (rows: Float64Array) => Uint32Array): Selection {
+    const { columns, deadSlots } = this.#index;
+    const known = this.#byRows.get(rows);
+    if (known && known.size === columns.size && known.dead === deadSlots.length) return known.selection;
+    const slots = slotsOf(rows);
+    const mask = new Uint8Array(columns.size);
+    for (const slot of slots) mask[slot] = 1;
+    const selection = { slots, mask };
+    this.#byRows.set(rows, { size: columns.size, dead: deadSlots.length, selection });
+    return selection;
   }
 
   /** The slots that pass now; good until the index changes. */
