@@ -1,8 +1,17 @@
 import type { PartFile } from "./part-file.ts";
-import { lowerBound, type PostingList, placeOfTerm, type TermTable, termAt } from "./sealed-postings.ts";
+import {
+  lowerBound,
+  type PostingList,
+  placeOfTerm,
+  type TermShare,
+  type TermTable,
+  termAt,
+} from "./sealed-postings.ts";
 
 /** Terms that are read together; of the first of them memory knows the name. */
 export const blockTerms = 128;
+/** Terms whose greatest share is remembered. */
+const maxShares = 10_000;
 /** Numbers read at once where a whole column is gone through. */
 const sliceLength = 131_072;
 
@@ -49,6 +58,7 @@ export class FiledPart {
   readonly file: PartFile;
   readonly #firsts: BlockFirsts;
   readonly #key: string;
+  readonly #shares = new Map<number, TermShare>();
 
   /** @param key Tells it from other parts. */
   constructor(file: PartFile, layout: PartLayout, firsts: BlockFirsts, key: string) {
@@ -65,7 +75,7 @@ export class FiledPart {
 
   /** In memory. */
   get bytes(): number {
-    return this.#firsts.names.length * 64;
+    return this.#firsts.names.length * 64 + this.#shares.size * 150;
   }
 
   /** Where a term's postings stand; undefined when there are none. */
@@ -84,7 +94,8 @@ export class FiledPart {
     const slots = new Uint32Array(to - from);
     const counts = new Uint16Array(to - from);
     await Promise.all([this.#read("slots", slots, from), this.#read("counts", counts, from)]);
-    const list: PostingList = { slots, counts, from: 0, to: to - from, shares: new Map() };
+    if (this.#shares.size >= maxShares) this.#shares.clear();
+    const list: PostingList = { slots, counts, from: 0, to: to - from, shares: this.#shares, place: from };
     known.set(key, list, { size: slots.byteLength + counts.byteLength + 400 });
     return list;
   }

@@ -5,6 +5,8 @@ import type { PostingList, TermTable } from "./sealed-postings.ts";
 
 /** Terms looked for at once: their reads wait for each other in few threads. */
 const termsAtOnce = 16;
+/** Share of the cache that one list may take: the few longest would leave no room for the others. */
+const longestShare = 1 / 16;
 
 interface ReadTerm {
   /** Where its postings stand, part by part. */
@@ -33,7 +35,10 @@ export class FiledPostings {
   /** @param cacheBytes Kept of what was read, for the next question. */
   constructor(cacheBytes: number) {
     this.#cacheBytes = Math.max(1, Math.floor(cacheBytes));
-    this.#known = new LRUCache({ maxSize: this.#cacheBytes });
+    this.#known = new LRUCache({
+      maxSize: this.#cacheBytes,
+      maxEntrySize: Math.max(1, Math.floor(this.#cacheBytes * longestShare)),
+    });
   }
 
   get parts(): readonly FiledPart[] {

@@ -146,10 +146,11 @@ export class KeywordSearch {
   }
 }
 
-/** The greatest count / (count + norm) in a list, or a little more; looked for once and kept with the list. */
+/** The greatest count / (count + norm) in a list, or a little more; looked for once and kept with the list's part. */
 function greatestShare(list: PostingList, norms: LengthNorms): number {
   const { slots, counts, from, to } = list;
-  const known = list.shares?.get(from);
+  const place = list.place ?? from;
+  const known = list.shares?.get(place);
   if (known) {
     // Averages moved since: norms may have shrunk by as much as the averages have grown.
     let grown = 1;
@@ -165,7 +166,7 @@ function greatestShare(list: PostingList, norms: LengthNorms): number {
     const count = (packed & 0xff) + (packed >> 8);
     share = Math.max(share, count / (count + norms.of(slots[i]!)));
   }
-  list.shares?.set(from, { share, averages: norms.averages, bm25: norms.bm25 });
+  list.shares?.set(place, { share, averages: norms.averages, bm25: norms.bm25 });
   return share;
 }
 

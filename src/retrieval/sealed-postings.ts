@@ -30,8 +30,10 @@ export interface PostingList {
   readonly counts: ArrayLike<number>;
   readonly from: number;
   readonly to: number;
-  /** By where a term's postings begin, of terms that were asked for; absent for what is not sealed yet. */
+  /** Of its part, by where a term's postings begin there; absent for what is not sealed yet. */
   readonly shares?: Map<number, TermShare>;
+  /** Where they begin in the part; absent: at `from`. */
+  readonly place?: number;
 }
 
 /**
