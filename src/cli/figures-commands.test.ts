@@ -58,6 +58,7 @@ suite("figures on the command line", () => {
     assert.match(text, /^process \d+, up /m);
     assert.match(text, /^recall +2 /m);
     assert.match(text, /^queries +1 +1 +50\.0 %/m);
+    assert.match(text, /^indexes of 1 namespace, [\d.]+ kB; kept within [\d.]+ [MG]B$/m);
     const [figures] = JSON.parse(json).processes;
     assert.equal(figures.report.operations.recall.count, 2);
   });

@@ -4,7 +4,7 @@ const mostBytes = 3 * 2 ** 30;
 /**
  * Bytes of indexes that are kept in memory: a quarter of what the machine or the process's limit has, 512 MiB to 3 GiB.
  * An index of a million memories takes about 900 MB; dropped whenever a small namespace is asked, it would have to be
- * read from its snapshot each time.
+ * read from its snapshot each time. One that is larger by itself has its words read from a file.
  * @param limitBytes What the system allows the process; 0 or none where it sets no limit.
  */
 export function maxIndexBytes(machineBytes: number, limitBytes: number | undefined): number {

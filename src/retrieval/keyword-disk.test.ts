@@ -8,7 +8,12 @@ import type { Embedder } from "../contract/embedding-model.ts";
 import type { Recall, RecallOptions } from "../contract/recall.ts";
 import { createAnalyzer } from "./analyzer.ts";
 import { FakeStore } from "./fake-store.ts";
+import { followFeed } from "./feed-follower.ts";
+import { NamespaceIndex } from "./namespace-index.ts";
 import { Retriever, type RetrieverOptions } from "./retriever.ts";
+import { SlicedWork } from "./sliced-work.ts";
+import { SnapshotFolder } from "./snapshot-folder.ts";
+import { VectorMemory } from "./vector-memory.ts";
 
 const analyzer = createAnalyzer();
 const home = { namespace: "home" };
@@ -211,4 +216,35 @@ test("a file of words that was torn changes no answer, and none is left open", {
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
   assert.deepEqual(scratchFiles(), []);
+});
+
+test("an index stays within its bound while it is made", async () => {
+  const store = new FakeStore(analyzer);
+  const next = random(5);
+  for (let i = 0; i < 4_000; i++) {
+    const words = Array.from({ length: 60 }, () => `w${Math.floor(next() ** 3 * 20_000)}`);
+    store.put("home", { content: words.join(" "), vector: [1, 2, 3, next()] });
+  }
+  store.pageSize = 100;
+  const maxBytes = 1_000_000;
+  const scratch = new SnapshotFolder(folder);
+  const memory = new VectorMemory();
+  const files = { open: () => scratch.openScratch(), cacheBytes: 0 };
+  const model = { id: "fake", dimensions: 4 };
+  const make = async (bounded: boolean): Promise<{ index: NamespaceIndex; greatest: number }> => {
+    const index = new NamespaceIndex({ analyzer, memory, model, ...(bounded && { maxBytes, files }) });
+    let greatest = 0;
+    await followFeed(index, store.port, home, async () => {
+      greatest = Math.max(greatest, index.bytes);
+      await new SlicedWork(index.tend(), () => false).run(() => false);
+      assert.equal(index.wantsFiling, false);
+    });
+    return { index, greatest: Math.max(greatest, index.bytes) };
+  };
+  const plain = await make(false);
+  const bounded = await make(true);
+  assert.ok(plain.greatest > 2 * maxBytes, `${plain.greatest}`);
+  // A page is 100 memories of 60 words.
+  assert.ok(bounded.greatest < maxBytes + 100 * 60 * 100, `${bounded.greatest}`);
+  for (const { index } of [plain, bounded]) index.release();
 });

@@ -3,7 +3,6 @@ import { StrataError } from "../contract/errors.ts";
 import type { MemoryStore } from "../contract/memory-store.ts";
 import type { Scope } from "../contract/scope.ts";
 import { followFeed } from "./feed-follower.ts";
-import { SlicedWork } from "./in-slices.ts";
 import {
   decodeSnapshot,
   encodeSnapshot,
@@ -13,6 +12,7 @@ import {
 import { type MeasuredRecall, measureRecall } from "./measure-recall.ts";
 import { type IndexSurroundings, NamespaceIndex } from "./namespace-index.ts";
 import type { Work } from "./sealed-postings.ts";
+import { SlicedWork } from "./sliced-work.ts";
 import type { SnapshotFolder } from "./snapshot-folder.ts";
 import { VectorRows } from "./vector-rows.ts";
 

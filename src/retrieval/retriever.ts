@@ -45,7 +45,10 @@ export interface RetrieverOptions {
   readonly clock?: Clock | undefined;
   /** Over the defaults of {@link RankingOptions}. */
   readonly ranking?: Partial<RankingOptions> | undefined;
-  /** Bytes of indexes kept in memory; the least recently used leave first. Default 512 MiB. */
+  /**
+   * Bytes of indexes kept in memory; the least recently used leave first. Of one that is larger by itself, words are read
+   * from a file in `snapshotFolder`, and an eighth of the bound is kept of them. Default 512 MiB.
+   */
   readonly maxIndexBytes?: number | undefined;
   /** Where indexes of large namespaces are kept for the next process. Absent: they are made anew each time. */
   readonly snapshotFolder?: string | undefined;
