@@ -1,6 +1,13 @@
 import { crc32 } from "node:zlib";
+import {
+  type ByteSource,
+  CheckedReader,
+  readAhead,
+  sliceBytes,
+  TornSource,
+  trailerBytes,
+} from "./checked-reader.ts";
 import { type ColumnArrays, Columns, columnNames, vectorStates } from "./columns.ts";
-import type { PostingRun } from "./file-postings.ts";
 import {
   bytesPerNumber,
   columnSlices,
@@ -13,6 +20,7 @@ import {
 import { NameTable } from "./name-table.ts";
 import { type IndexParts, type KindTotals, leastPostings, type NamespaceIndex } from "./namespace-index.ts";
 import type { PartFile, PostingFiles } from "./part-file.ts";
+import type { PostingRun } from "./posting-source.ts";
 import { Postings } from "./postings.ts";
 import type { VectorRows } from "./vector-rows.ts";
 
@@ -26,15 +34,6 @@ export interface SnapshotIdentity {
 
 /** Some memories by row, id and time of creation, that tell whether the rows still are of the same store. */
 export type SnapshotProof = readonly (readonly [row: number, id: string, createdAt: number])[];
-
-/** Where bytes come from. */
-export interface ByteSource {
-  readonly size: number;
-  /** Fills `into` from `offset` on; false when there are not so many. */
-  read(into: Uint8Array, offset: number): Promise<boolean>;
-  /** The same on the spot, for a process that has nothing else to do; absent: others run while one waits. */
-  readonly readNow?: ((into: Uint8Array, offset: number) => boolean) | undefined;
-}
 
 interface Header extends SnapshotIdentity {
   readonly cursor: string;
@@ -61,12 +60,6 @@ const magic = 0x58525453;
 const layout = 3;
 /** magic, layout, bytes of the header, crc32 of the header. */
 const prologueBytes = 16;
-/** At the end: crc32 of all before. */
-const trailerBytes = 4;
-/** Bytes checked, copied or written before others run: well under a millisecond. */
-const sliceBytes = 1 << 20;
-/** Slices read at once, by as many threads. */
-const readAhead = 4;
 
 /** Words, and what filters ask for. */
 type PostingKind = "postings" | "labels";
@@ -317,62 +310,6 @@ function* arraySlices(array: SectionArray): Generator<Uint8Array> {
   const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   for (let at = 0; at < bytes.length; at += sliceBytes) {
     yield bytes.subarray(at, Math.min(bytes.length, at + sliceBytes));
-  }
-}
-
-/** The source ended too early. */
-class TornSource extends Error {}
-
-/** Reads a source from its start on and sums up what it read; the next slices are under way while one is summed. */
-class CheckedReader {
-  readonly #source: ByteSource;
-  #at = 0;
-  #checksum = 0;
-
-  constructor(source: ByteSource) {
-    this.#source = source;
-  }
-
-  /** Whether {@link fillNow} may be called. */
-  get readsNow(): boolean {
-    return this.#source.readNow !== undefined;
-  }
-
-  fillNow(into: Uint8Array): void {
-    if (this.#source.readNow?.(into, this.#at) !== true) throw new TornSource();
-    this.#checksum = crc32(into, this.#checksum);
-    this.#at += into.length;
-  }
-
-  async fill(into: Uint8Array): Promise<void> {
-    if (this.readsNow) {
-      this.fillNow(into);
-      return;
-    }
-    const read = (from: number): Promise<boolean> => {
-      const reading = this.#source.read(into.subarray(from, from + sliceBytes), this.#at + from);
-      reading.catch(() => {});
-      return reading;
-    };
-    const starts = Array.from({ length: Math.ceil(into.length / sliceBytes) }, (_, i) => i * sliceBytes);
-    const ahead = starts.slice(0, readAhead).map(read);
-    for (const [at, from] of starts.entries()) {
-      if (!(await ahead[at]!)) {
-        await Promise.allSettled(ahead);
-        throw new TornSource();
-      }
-      if (at + readAhead < starts.length) ahead.push(read(starts[at + readAhead]!));
-      this.#checksum = crc32(into.subarray(from, from + sliceBytes), this.#checksum);
-    }
-    this.#at += into.length;
-  }
-
-  /** True when the checksum follows and agrees, and nothing after it. */
-  async endsWell(): Promise<boolean> {
-    const expected = this.#checksum;
-    const trailer = new DataView(new ArrayBuffer(trailerBytes));
-    await this.fill(new Uint8Array(trailer.buffer));
-    return trailer.getUint32(0, true) === expected && this.#at === this.#source.size;
   }
 }
 

@@ -11,6 +11,7 @@ import {
 } from "./index-snapshot.ts";
 import { type MeasuredRecall, measureRecall } from "./measure-recall.ts";
 import { type IndexSurroundings, NamespaceIndex } from "./namespace-index.ts";
+import { ReadingTurns } from "./reading-turns.ts";
 import type { Work } from "./sealed-postings.ts";
 import { SlicedWork } from "./sliced-work.ts";
 import type { SnapshotFolder } from "./snapshot-folder.ts";
@@ -50,12 +51,9 @@ interface Entry {
   tending: Promise<void> | undefined;
   /** The part of it under way. */
   work: SlicedWork | undefined;
-  /** Ends when the last question asked so far of postings in files was answered. */
-  asked: Promise<void>;
+  readonly reading: ReadingTurns;
   /** True once a file could not be read back. */
   avoidsFiles: boolean;
-  /** True while one has what it needs: nothing may be renumbered or merged. */
-  lent: boolean;
   /** Of the index as it was measured last. */
   measured: MeasuredRecall | undefined;
 }
@@ -160,51 +158,13 @@ export class NamespaceIndexes {
       entry.work?.hasten();
       if (!ask || !index.postings.onDisk) return index;
       try {
-        if (await this.#read(entry, index, signal, ask)) return index;
+        if (await entry.reading.read(index, signal, ask, () => this.#weigh(entry))) return index;
       } catch (error) {
         if (!isSystemError(error)) throw error;
         // What cannot be read back is made again, to stay in memory.
         entry.avoidsFiles = true;
         if (index === entry.index) this.#drop(entry);
       }
-    }
-  }
-
-  /**
-   * Reads what a question asks of postings in files, one question at a time; it stays at hand until others run.
-   * @returns False when the index was dropped meanwhile.
-   */
-  async #read(
-    entry: Entry,
-    index: NamespaceIndex,
-    signal: AbortSignal | undefined,
-    ask: (index: NamespaceIndex) => void,
-  ): Promise<boolean> {
-    const { promise: answered, resolve } = Promise.withResolvers<void>();
-    const before = entry.asked;
-    entry.asked = answered;
-    await before;
-    try {
-      while (!index.released) {
-        signal?.throwIfAborted();
-        const disk = index.postings.onDisk;
-        disk?.begin();
-        ask(index);
-        if (!disk?.lacking) {
-          disk?.settle();
-          entry.lent = true;
-          return true;
-        }
-        await disk.fetch();
-      }
-      return false;
-    } finally {
-      setImmediate(() => {
-        entry.lent = false;
-        index.postings.onDisk?.giveBack();
-        this.#weigh(entry);
-        resolve();
-      });
     }
   }
 
@@ -287,7 +247,7 @@ export class NamespaceIndexes {
 
   /** Steps through work on an index, others running in between; gives it up when the index is. */
   async #inSlices(entry: Entry, index: NamespaceIndex, work: Work): Promise<void> {
-    const sliced = new SlicedWork(work, () => entry.lent);
+    const sliced = new SlicedWork(work, () => entry.reading.lent);
     entry.work = sliced;
     try {
       await sliced.run(() => index.released);
@@ -305,9 +265,8 @@ export class NamespaceIndexes {
       bytes: 0,
       tending: undefined,
       work: undefined,
-      asked: Promise.resolve(),
+      reading: new ReadingTurns(),
       avoidsFiles: false,
-      lent: false,
       measured: undefined,
     };
     if (known) this.#entries.delete(namespace);

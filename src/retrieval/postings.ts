@@ -1,7 +1,8 @@
-import { filePostings, type PostingRun } from "./file-postings.ts";
+import { filePostings } from "./file-postings.ts";
 import { FiledPart } from "./filed-part.ts";
 import { FiledPostings } from "./filed-postings.ts";
 import type { PostingFiles } from "./part-file.ts";
+import type { PostingRun } from "./posting-source.ts";
 import { PostingTail } from "./posting-tail.ts";
 import {
   compareUnits,

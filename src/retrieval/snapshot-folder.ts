@@ -2,7 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { closeSync, fstatSync, openSync, read, readSync, statSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { ByteSource } from "./index-snapshot.ts";
+import type { ByteSource } from "./checked-reader.ts";
 import type { PartFile } from "./part-file.ts";
 
 /** Bytes of a namespace's name up to which its file's name tells it. */
