@@ -20,7 +20,8 @@ export class SlicedWork {
 
   /** Does a little of it at once, unless it had its turn since the last time. */
   hasten(): void {
-    if (!this.#hadItsTurn) this.#step();
+    // A failure is told to who runs it.
+    if (!this.#hadItsTurn && !this.#failure) this.#step();
     this.#hadItsTurn = false;
   }
 
