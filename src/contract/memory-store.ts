@@ -450,7 +450,8 @@ export interface IndexRow {
   readonly thread?: string;
   readonly speaker?: string;
   readonly source?: ChunkSource;
-  /** What filters ask for, as it is now; a change of the tier alone is not told. */
+  /** What filters ask for, as it is now. */
+  readonly tier: Tier;
   readonly createdAt: number;
   readonly importance: number;
   readonly pinned: boolean;
@@ -465,8 +466,18 @@ export interface ChangePage {
   readonly rows: readonly IndexRow[];
   /** Rows that are gone. An expired memory may be missing here: `facts` and `read` leave it out. */
   readonly removed: readonly number[];
+  /**
+   * Rows that moved to another tier, and where they are now. Absent where that cannot be told: then the tiers that a
+   * follower holds are worth nothing until it begins anew.
+   */
+  readonly moved?: readonly MovedRow[];
   readonly cursor: string;
   readonly more: boolean;
+}
+
+export interface MovedRow {
+  readonly row: number;
+  readonly tier: Tier;
 }
 
 export interface TierStats {

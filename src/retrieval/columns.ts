@@ -23,6 +23,8 @@ export interface ColumnArrays {
   happeneds: Float64Array;
   importances: Float64Array;
   pins: Uint8Array;
+  /** Number of the tier; the only column that changes while its slot lives. */
+  tiers: Uint8Array;
 }
 
 /** A slot's values, as {@link ColumnArrays} names them. */
@@ -42,6 +44,7 @@ export const columnNames: readonly (keyof ColumnArrays)[] = [
   "happeneds",
   "importances",
   "pins",
+  "tiers",
 ];
 
 /** In {@link Columns.lengths} the kind stands in so many of the low bits. */
@@ -95,13 +98,14 @@ export class Columns {
     arrays.happeneds[slot] = values.happeneds;
     arrays.importances[slot] = values.importances;
     arrays.pins[slot] = values.pins;
+    arrays.tiers[slot] = values.tiers;
     this.lengths[slot] = packed(values.contentLengths + values.contextLengths, values.kinds);
     return slot;
   }
 
   at(slot: number): ColumnValues {
     const { rows, ats, threads, speakers, contentLengths, contextLengths, kinds, vectors } = this.arrays;
-    const { happeneds, importances, pins } = this.arrays;
+    const { happeneds, importances, pins, tiers } = this.arrays;
     return {
       rows: rows[slot]!,
       ats: ats[slot]!,
@@ -114,6 +118,7 @@ export class Columns {
       happeneds: happeneds[slot]!,
       importances: importances[slot]!,
       pins: pins[slot]!,
+      tiers: tiers[slot]!,
     };
   }
 }
@@ -122,7 +127,7 @@ export class Columns {
 function emptyColumns(size: number): ColumnArrays {
   const wide = 8 * size;
   const narrow = 4 * wide + 4 * size * 4;
-  const buffer = new ArrayBuffer(narrow + 3 * size);
+  const buffer = new ArrayBuffer(narrow + 4 * size);
   return {
     rows: new Float64Array(buffer, 0, size),
     ats: new Float64Array(buffer, wide, size),
@@ -135,6 +140,7 @@ function emptyColumns(size: number): ColumnArrays {
     kinds: new Uint8Array(buffer, narrow, size),
     vectors: new Uint8Array(buffer, narrow + size, size),
     pins: new Uint8Array(buffer, narrow + 2 * size, size),
+    tiers: new Uint8Array(buffer, narrow + 3 * size, size),
   };
 }
 

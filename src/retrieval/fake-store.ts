@@ -1,7 +1,8 @@
 import { StrataError } from "../contract/errors.ts";
 import type { Memory } from "../contract/memory.ts";
-import type { ChangePage, IndexRow, MemoryStore, RowFacts } from "../contract/memory-store.ts";
+import type { ChangePage, IndexRow, MemoryStore, MovedRow, RowFacts } from "../contract/memory-store.ts";
 import type { Scope } from "../contract/scope.ts";
+import type { Tier } from "../contract/tier.ts";
 import type { Analyzer } from "./analyzer.ts";
 
 /** What a test says of a memory; the rest is filled in. */
@@ -18,11 +19,13 @@ export class FakeStore {
   pageSize = 1_000;
   reads = 0;
   truncatedBefore = 0;
+  tellsMoves = true;
   readonly hidden: Set<number> = new Set();
   readonly #analyzer: Analyzer;
   readonly #rows = new Map<string, Map<number, Stored>>();
   readonly #leases = new Map<string, string>();
   readonly #log = new Map<string, number[]>();
+  readonly #moves = new Map<string, readonly MovedRow[]>();
   #nextRow = 1;
 
   constructor(analyzer: Analyzer) {
@@ -62,18 +65,32 @@ export class FakeStore {
     this.#changed(namespace, row);
   }
 
+  /** Puts a memory into another tier: news, but no row of the feed. */
+  move(namespace: string, row: number, tier: Tier): void {
+    const stored = this.#of(namespace).get(row);
+    if (!stored) return;
+    this.#of(namespace).set(row, { ...stored, memory: { ...stored.memory, tier } });
+    this.#moves.set(namespace, [...this.#movesOf(namespace), { row, tier }]);
+  }
+
+  #movesOf(namespace: string): readonly MovedRow[] {
+    return this.#moves.get(namespace) ?? [];
+  }
+
   /** Rows of a namespace, ascending. */
   rows(namespace: string): Stored[] {
     return [...this.#of(namespace).values()].sort((a, b) => a.row - b.row);
   }
 
   async generation({ namespace }: Scope): Promise<string> {
-    return `${this.#log.get(namespace)?.length ?? 0}`;
+    return `${this.#log.get(namespace)?.length ?? 0}.${this.#movesOf(namespace).length}`;
   }
 
   async changes({ namespace }: Scope, cursor: string | undefined): Promise<ChangePage> {
     const log = this.#log.get(namespace) ?? [];
-    const from = cursor === undefined ? 0 : Number(cursor);
+    const moves = this.#movesOf(namespace);
+    const [from, moved] =
+      cursor === undefined ? [0, moves.length] : (cursor.split(".").map(Number) as [number, number]);
     if (cursor !== undefined && from < this.truncatedBefore) {
       throw new StrataError("FEED_TRUNCATED", "The feed begins after the cursor.");
     }
@@ -89,7 +106,8 @@ export class FakeStore {
       if (found) rows.push({ ...found.memory, row, vector: found.vector });
       else removed.push(row);
     }
-    return { rows, removed, cursor: `${to}`, more: to < log.length };
+    const told = this.tellsMoves && { moved: moves.slice(moved) };
+    return { rows, removed, ...told, cursor: `${to}.${moves.length}`, more: to < log.length };
   }
 
   async facts({ namespace }: Scope, rows: readonly number[]): Promise<RowFacts[]> {
@@ -104,8 +122,12 @@ export class FakeStore {
     return rows.map((row) => (this.hidden.has(row) ? undefined : this.#of(namespace).get(row)?.memory));
   }
 
-  async matchingRows({ namespace }: Scope, filter: { tags?: readonly string[] }): Promise<Float64Array> {
+  async matchingRows(
+    { namespace }: Scope,
+    filter: { tags?: readonly string[]; tiers?: readonly Tier[] },
+  ): Promise<Float64Array> {
     const matches = this.rows(namespace).filter(({ row, memory }) => {
+      if (filter.tiers && !filter.tiers.includes(memory.tier)) return false;
       return !this.hidden.has(row) && (filter.tags ?? []).every((tag) => memory.tags.includes(tag));
     });
     return Float64Array.from(matches, ({ row }) => row);

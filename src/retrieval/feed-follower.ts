@@ -18,7 +18,7 @@ const noRows: readonly number[] = [];
 /** A memory with what its index texts are made from. */
 type IndexedMemory = Pick<
   IndexRow,
-  "content" | "at" | "thread" | "speaker" | "source" | "createdAt" | "importance" | "pinned" | "tags"
+  "content" | "at" | "thread" | "speaker" | "source" | "tier" | "createdAt" | "importance" | "pinned" | "tags"
 >;
 
 /**
@@ -42,6 +42,8 @@ export async function followFeed(
     const incoming = new Map<number, IndexRow>();
     for (const row of page.rows) incoming.set(row.row, row);
     await applyPage(index, store, scope, page, incoming);
+    if (page.moved) for (const { row, tier } of page.moved) index.move(row, tier);
+    else index.knowsTiers = false;
     index.cursor = page.cursor;
     // What answers the first question compares these texts next.
     if (isNew && !page.more && isSmall(page, index)) index.fresh = incoming;
@@ -162,6 +164,7 @@ function putEntry(
     content: memory.content,
     context: contextText(memory, previous),
     at,
+    tier: memory.tier,
     createdAt: memory.createdAt,
     importance: memory.importance,
     pinned: memory.pinned,

@@ -25,9 +25,9 @@ export interface Signal {
 /** What passes a call's filter. */
 export interface Allowed {
   /** The part of the filter that the index answers; absent: there is none. */
-  readonly filter: SlotFilter | undefined;
+  filter: SlotFilter | undefined;
   /** Rows that pass the rest; absent: all. */
-  readonly rows: Float64Array | undefined;
+  rows: Float64Array | undefined;
 }
 
 /** Slots that are alive, pass the filter and were not found to be invisible. */

@@ -35,6 +35,7 @@ function setUp(memories: number, maxIndexBytes: number): Retriever {
         { length: 16 },
         (_, j) => words[(seed * 31 + i * 17 + j * j * 101) % words.length],
       ).join(" "),
+      tier: "semantic" as const,
       createdAt: 0,
       importance: 0.5,
       pinned: false,

@@ -37,6 +37,7 @@ export type SnapshotProof = readonly (readonly [row: number, id: string, created
 
 interface Header extends SnapshotIdentity {
   readonly cursor: string;
+  readonly knowsTiers: boolean;
   readonly proof: SnapshotProof;
   readonly threads: { readonly names: readonly string[]; readonly uses: readonly number[] };
   readonly speakers: { readonly names: readonly string[]; readonly uses: readonly number[] };
@@ -57,7 +58,7 @@ type SectionArray = Float64Array | Uint32Array | Uint16Array | Uint8Array;
 
 /** "STRX" and the version of the layout; arrays are little-endian, as every machine that runs Node is. */
 const magic = 0x58525453;
-const layout = 3;
+const layout = 4;
 /** magic, layout, bytes of the header, crc32 of the header. */
 const prologueBytes = 16;
 
@@ -102,6 +103,7 @@ export async function* encodeSnapshot(
   const header: Header = {
     ...identity,
     cursor: index.cursor ?? "",
+    knowsTiers: index.knowsTiers,
     proof,
     threads: { names: index.threads.written, uses: index.threads.uses },
     speakers: { names: index.speakers.written, uses: index.speakers.uses },
@@ -236,6 +238,7 @@ async function readParts(
   }
   return {
     cursor: header.cursor,
+    knowsTiers: header.knowsTiers,
     proof: header.proof,
     columns: new Columns(columns as unknown as ColumnArrays),
     live,

@@ -18,7 +18,7 @@ const bm25 = { k1: 1.2, b: 0.75 };
 
 function entry(row: number, content: string, context = ""): IndexEntry {
   const nothing = { at: undefined, thread: undefined, speaker: undefined, vector: null, model: undefined };
-  const life = { createdAt: 0, importance: 0.5, pinned: false, tags: [] };
+  const life = { tier: "semantic" as const, createdAt: 0, importance: 0.5, pinned: false, tags: [] };
   return { row, content, context, kind: row % 2 === 0 ? kinds.note : kinds.chunk, ...nothing, ...life };
 }
 

@@ -1,4 +1,5 @@
 import type { IndexRow } from "../contract/memory-store.ts";
+import { type Tier, tiers } from "../contract/tier.ts";
 import type { Analyzer } from "./analyzer.ts";
 import { Columns, kindCount, vectorStates } from "./columns.ts";
 import { NameTable } from "./name-table.ts";
@@ -17,6 +18,7 @@ export interface IndexEntry {
   /** Words around the content that help to find it. */
   readonly context: string;
   readonly at: number | undefined;
+  readonly tier: Tier;
   readonly createdAt: number;
   readonly importance: number;
   readonly pinned: boolean;
@@ -40,6 +42,7 @@ export interface KindTotals {
 /** What an index is made of, for a snapshot to carry. */
 export interface IndexParts {
   readonly cursor: string;
+  readonly knowsTiers: boolean;
   readonly columns: Columns;
   /** 1 where the slot holds a memory. */
   readonly live: Uint8Array;
@@ -95,6 +98,8 @@ export class NamespaceIndex {
   /** Memories removed since it was made. */
   removals = 0;
   released = false;
+  /** False when memories may have moved to other tiers without its being told. */
+  knowsTiers = true;
   /** By row, what the first look at a small namespace has just read; gone once it is tended. */
   fresh: ReadonlyMap<number, Pick<IndexRow, "content" | "speaker">> | undefined;
   columns: Columns;
@@ -134,6 +139,7 @@ export class NamespaceIndex {
       parts?.totals ??
       Array.from({ length: kindCount }, () => ({ memories: 0, contentTerms: 0, contextTerms: 0 }));
     this.cursor = parts?.cursor;
+    this.knowsTiers = parts?.knowsTiers ?? true;
     this.#vectors = parts?.vectors ?? this.#newVectors();
     this.live = parts?.live ?? new Uint8Array(0);
     if (parts) this.#placeRows();
@@ -302,6 +308,7 @@ export class NamespaceIndex {
       happeneds: entry.at ?? entry.createdAt,
       importances: entry.importance,
       pins: entry.pinned ? 1 : 0,
+      tiers: tiers.indexOf(entry.tier),
     });
     for (const tag of entry.tags) this.labels.add(slot, tagLabel(tag), false);
     if (kept && former >= 0) this.#vectors.pushCopy(former);
@@ -318,6 +325,15 @@ export class NamespaceIndex {
     this.#place(entry.row, slot);
     this.unsaved++;
     if (this.#tailMemories >= tailSize && !this.#compacting) this.seal();
+  }
+
+  /** Puts a memory into another tier. */
+  move(row: number, tier: Tier): void {
+    const slot = this.slotOf(row);
+    if (slot < 0) return;
+    this.columns.arrays.tiers[slot] = tiers.indexOf(tier);
+    this.#selections.forgetTiers();
+    this.unsaved++;
   }
 
   remove(row: number): void {
@@ -410,6 +426,11 @@ export class NamespaceIndex {
       const base = pickedColumns.size;
       // What came meanwhile follows, dead or alive; nothing runs between here and the end.
       for (let slot = end; slot < columns.size; slot++) pick(slot);
+      // Memories may have moved since they were picked.
+      const { tiers: tiersNow } = columns.arrays;
+      for (let slot = 0; slot < end; slot++) {
+        if (slotNow[slot]! >= 0) pickedColumns.arrays.tiers[slotNow[slot]!] = tiersNow[slot]!;
+      }
       const live = new Uint8Array(pickedColumns.size);
       for (let slot = 0; slot < end; slot++) if (slotNow[slot]! >= 0) live[slotNow[slot]!] = this.live[slot]!;
       live.set(this.live.subarray(end, columns.size), base);

@@ -6,6 +6,7 @@ import { StrataError } from "../contract/errors.ts";
 import { contextText } from "../contract/index-text.ts";
 import type { Memory } from "../contract/memory.ts";
 import type { Recall, RecallOptions } from "../contract/recall.ts";
+import { tiers } from "../contract/tier.ts";
 import { createAnalyzer } from "./analyzer.ts";
 import { type FakeMemory, FakeStore } from "./fake-store.ts";
 import { defaultRanking } from "./ranking-options.ts";
@@ -93,12 +94,14 @@ const memory: fc.Arbitrary<FakeMemory> = fc.record(
     speaker: fc.constantFrom("Ada", "Ben"),
     tags: fc.subarray(["red", "blue"]),
     pinned: fc.boolean(),
+    tier: fc.constantFrom(...tiers),
   },
   { requiredKeys: ["content"] },
 );
 const filter: fc.Arbitrary<RecallOptions> = fc.record(
   {
     tags: fc.subarray(["red", "blue", "green"]),
+    tiers: fc.subarray([...tiers]),
     after: fc.integer({ min: 0, max: 5 }).map((day) => day * 86_400_000),
     before: fc.integer({ min: 0, max: 5 }).map((day) => day * 86_400_000),
     minImportance: fc.constantFrom(0, 0.3, 0.5),
@@ -112,6 +115,7 @@ const filter: fc.Arbitrary<RecallOptions> = fc.record(
 function passes(memory: Memory, filter: RecallOptions): boolean {
   const happened = memory.at ?? memory.createdAt;
   return (
+    (filter.tiers ?? tiers).includes(memory.tier) &&
     (filter.tags ?? []).every((tag) => memory.tags.includes(tag)) &&
     happened >= (filter.after ?? Number.NEGATIVE_INFINITY) &&
     happened < (filter.before ?? Number.POSITIVE_INFINITY) &&
@@ -195,6 +199,7 @@ const change = fc.oneof(
   { weight: 2, arbitrary: fc.record({ change: memory, which: fc.nat(40) }) },
   { weight: 2, arbitrary: fc.record({ remove: fc.constant(true), which: fc.nat(40) }) },
   { weight: 1, arbitrary: fc.record({ look: sentence }) },
+  { weight: 2, arbitrary: fc.record({ move: fc.constantFrom(...tiers), which: fc.nat(40) }) },
   { weight: 2, arbitrary: fc.record({ look: sentence, through: filter }) },
 );
 
@@ -217,6 +222,7 @@ test("an index that followed any changes answers, to the bit, as one that is mad
         else if (rows.length > 0) {
           const row = rows[each.which % rows.length]!;
           if ("change" in each) put(store, each.change, row);
+          else if ("move" in each) store.move("home", row, each.move);
           else store.remove("home", row);
         }
       }
@@ -317,22 +323,44 @@ test("with a filter as many hits come back as there are", async () => {
 
 test("a filter that only the store answers is asked again when the namespace has changed", async () => {
   const { store, retriever } = setUp();
-  const row = put(store, { content: "tea in the harbour", tier: "semantic" });
-  put(store, { content: "tea at noon", tier: "episodic" });
+  const row = put(store, { content: "tea in the harbour", metadata: { kind: "place" } });
+  put(store, { content: "tea at noon" });
   let asked = 0;
   store.matchingRows = async () => {
     asked++;
-    const found = store.rows("home").filter(({ memory }) => memory.tier === "semantic");
+    const found = store.rows("home").filter(({ memory }) => memory.metadata["kind"] === "place");
     return Float64Array.from(found, (each) => each.row);
   };
-  const semantic = async () => contents(await retriever.recall(home, "tea", { tiers: ["semantic"] }));
-  assert.deepEqual(await semantic(), ["tea in the harbour"]);
-  assert.deepEqual(await semantic(), ["tea in the harbour"]);
+  const places = async () => contents(await retriever.recall(home, "tea", { metadata: { kind: "place" } }));
+  assert.deepEqual(await places(), ["tea in the harbour"]);
+  assert.deepEqual(await places(), ["tea in the harbour"]);
   assert.equal(asked, 1);
-  put(store, { content: "tea in the harbour", tier: "episodic" }, row);
-  put(store, { content: "tea in the hills", tier: "semantic" });
-  assert.deepEqual(await semantic(), ["tea in the hills"]);
+  put(store, "tea in the harbour", row);
+  put(store, { content: "tea in the hills", metadata: { kind: "place" } });
+  assert.deepEqual(await places(), ["tea in the hills"]);
   assert.equal(asked, 2);
+});
+
+test("a memory that moved is found by its tier now, whether moves are told or not", async () => {
+  for (const tellsMoves of [true, false]) {
+    const { store, retriever } = setUp();
+    const asked: unknown[] = [];
+    const matchingRows = store.matchingRows.bind(store);
+    store.matchingRows = async (scope, filter) => {
+      asked.push(filter);
+      return matchingRows(scope, filter);
+    };
+    const row = put(store, { content: "tea in the harbour", tier: "episodic" });
+    put(store, { content: "tea at noon", tier: "semantic" });
+    const semantic = async () => contents(await retriever.recall(home, "tea", { tiers: ["semantic"] }));
+    assert.deepEqual(await semantic(), ["tea at noon"]);
+    store.tellsMoves = tellsMoves;
+    store.move("home", row, "semantic");
+    assert.deepEqual(new Set(await semantic()), new Set(["tea in the harbour", "tea at noon"]));
+    store.move("home", row, "long_term");
+    assert.deepEqual(await semantic(), ["tea at noon"]);
+    assert.equal(asked.length > 0, !tellsMoves);
+  }
 });
 
 test("what has expired is left out and its places are filled", async () => {

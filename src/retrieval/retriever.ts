@@ -27,6 +27,7 @@ import { fuseAnswers } from "./fuse-answers.ts";
 import { joinChunks } from "./join-chunks.ts";
 import { LateInteraction } from "./late-interaction.ts";
 import type { MeasuredRecall } from "./measure-recall.ts";
+import type { NamespaceIndex } from "./namespace-index.ts";
 import { NamespaceIndexes } from "./namespace-indexes.ts";
 import { packHits } from "./pack-hits.ts";
 import { maxQuestionLength } from "./plan-query.ts";
@@ -209,7 +210,7 @@ export class Retriever {
       allowed,
       request: this.#request("recall", scope, question, full, ranking),
       timer,
-      current: (ask) => this.#indexes.current(scope, signal, ask),
+      current: (ask) => this.#current(scope, allowed, signal, ask),
     });
   }
 
@@ -320,7 +321,7 @@ export class Retriever {
       ranking: () => this.rankingHash,
       request: this.#request("search", scope, words, options, this.#ranking),
       timer,
-      current: (ask) => this.#indexes.current(scope, options.signal, ask),
+      current: (ask) => this.#current(scope, allowed, options.signal, ask),
     });
   }
 
@@ -420,13 +421,27 @@ export class Retriever {
     const { limit, minScore, mode, explain, touch, signal, context, fold, rerank, maxTokens, now, ...rest } =
       options;
     const filter: MemoryFilter = rest;
-    const { ids, tiers, document, metadata, ...answeredByIndex } = filter;
+    const { ids, document, metadata, ...answeredByIndex } = filter;
     const given = (part: MemoryFilter): boolean => Object.values(part).some((value) => value !== undefined);
     // The store begins with what is most selective, so it is given the whole filter.
-    if (given({ ids, tiers, document, metadata })) {
+    if (given({ ids, document, metadata })) {
       return { filter: undefined, rows: await this.#matchingRows(scope, filter) };
     }
     return { filter: given(answeredByIndex) ? answeredByIndex : undefined, rows: undefined };
+  }
+
+  /** The namespace's index, once it or else the store has answered the filter. */
+  async #current(
+    scope: Scope,
+    allowed: Allowed,
+    signal: AbortSignal | undefined,
+    ask: Parameters<NamespaceIndexes["current"]>[2],
+  ): Promise<NamespaceIndex> {
+    const index = await this.#indexes.current(scope, signal, ask);
+    if (index.knowsTiers || !allowed.filter?.tiers) return index;
+    allowed.rows = await this.#matchingRows(scope, allowed.filter);
+    allowed.filter = undefined;
+    return this.#indexes.current(scope, signal, ask);
   }
 
   /** Rows that the store says match; kept until the namespace changes. What expired since is found to be invisible. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { tiers } from "../contract/tier.ts";
 import { createAnalyzer } from "./analyzer.ts";
 import { kinds } from "./columns.ts";
 import { type IndexEntry, NamespaceIndex } from "./namespace-index.ts";
@@ -14,9 +15,13 @@ const surroundings = {
   model: { id: "fake", dimensions: 8 },
 };
 
-type Facts = Pick<IndexEntry, "at" | "createdAt" | "importance" | "pinned" | "tags" | "thread" | "speaker">;
+type Facts = Pick<
+  IndexEntry,
+  "tier" | "at" | "createdAt" | "importance" | "pinned" | "tags" | "thread" | "speaker"
+>;
 
 const nothing: Facts = {
+  tier: "semantic",
   at: undefined,
   createdAt: 0,
   importance: 0.5,
@@ -34,6 +39,7 @@ function put(index: NamespaceIndex, row: number, facts: Partial<Facts>): void {
 function passes(facts: Facts, filter: SlotFilter): boolean {
   const happened = facts.at ?? facts.createdAt;
   return (
+    (filter.tiers === undefined || filter.tiers.includes(facts.tier)) &&
     (filter.tags ?? []).every((tag) => facts.tags.includes(tag)) &&
     (filter.after === undefined || happened >= filter.after) &&
     (filter.before === undefined || happened < filter.before) &&
@@ -78,6 +84,7 @@ test("a tag, a time, an importance, a thread, a speaker and a pin each select wh
 
 const facts: fc.Arbitrary<Partial<Facts>> = fc.record(
   {
+    tier: fc.constantFrom(...tiers),
     at: fc.nat(5),
     createdAt: fc.nat(5),
     importance: fc.constantFrom(0, 0.5, 1),
@@ -90,6 +97,7 @@ const facts: fc.Arbitrary<Partial<Facts>> = fc.record(
 );
 const filter: fc.Arbitrary<SlotFilter> = fc.record(
   {
+    tiers: fc.subarray([...tiers]),
     tags: fc.subarray(["a", "b", "c", "d"]),
     after: fc.nat(5),
     before: fc.nat(5),
@@ -104,6 +112,7 @@ const step = fc.oneof(
   { weight: 6, arbitrary: fc.record({ put: facts }) },
   { weight: 3, arbitrary: fc.record({ replace: fc.nat(40), by: facts }) },
   { weight: 3, arbitrary: fc.record({ remove: fc.nat(40) }) },
+  { weight: 3, arbitrary: fc.record({ move: fc.nat(40), to: fc.constantFrom(...tiers) }) },
   { weight: 1, arbitrary: fc.constant("seal" as const) },
   { weight: 1, arbitrary: fc.constant("tend" as const) },
   { weight: 3, arbitrary: fc.record({ look: filter }) },
@@ -129,7 +138,11 @@ test("whatever changes, and whenever it is asked, a filter selects what passes i
         if (each === "seal") index.sealSoon();
         else if (each === "tend") work = index.tend(true);
         else if ("look" in each) filters.push(each.look);
-        else if ("remove" in each) {
+        else if ("move" in each) {
+          const former = held.get(each.move);
+          index.move(each.move, each.to);
+          if (former) held.set(each.move, { ...former, tier: each.to });
+        } else if ("remove" in each) {
           index.remove(each.remove);
           held.delete(each.remove);
         } else {

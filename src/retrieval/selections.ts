@@ -1,4 +1,5 @@
 import type { MemoryFilter } from "../contract/scope.ts";
+import { tiers } from "../contract/tier.ts";
 import type { Columns } from "./columns.ts";
 import type { NameTable } from "./name-table.ts";
 import { findSlot, type Postings } from "./postings.ts";
@@ -28,10 +29,11 @@ export interface FilteredSlots {
 /** The part of filters that an index answers by itself. */
 export type SlotFilter = Pick<
   MemoryFilter,
-  "tags" | "after" | "before" | "minImportance" | "thread" | "speaker" | "pinned"
+  "tiers" | "tags" | "after" | "before" | "minImportance" | "thread" | "speaker" | "pinned"
 >;
 
 const filterNames: readonly (keyof SlotFilter)[] = [
+  "tiers",
   "tags",
   "after",
   "before",
@@ -86,6 +88,11 @@ export class Selections {
     return selection;
   }
 
+  /** Lets go of what memories that move to other tiers join or leave. */
+  forgetTiers(): void {
+    for (const [key, kept] of this.#kept) if (kept.asksForTiers) this.#kept.delete(key);
+  }
+
   /** The slots that pass now; good until the index changes. */
   of(filter: SlotFilter): Selection {
     const key = JSON.stringify(filterNames.map((name) => filter[name] ?? null));
@@ -118,6 +125,10 @@ class KeptSelection implements Selection {
   constructor(index: FilteredSlots, filter: SlotFilter) {
     this.#index = index;
     this.#filter = filter;
+  }
+
+  get asksForTiers(): boolean {
+    return this.#filter.tiers !== undefined;
   }
 
   get slots(): Uint32Array | undefined {
@@ -208,8 +219,12 @@ class KeptSelection implements Selection {
 
 /** Takes out of a mask what does not pass a filter, its tags left aside: a column at a time, as memory is read fastest. */
 function narrow(mask: Uint8Array, from: number, to: number, index: FilteredSlots, filter: SlotFilter): void {
-  const { happeneds, importances, threads, speakers, pins } = index.columns.arrays;
+  const { happeneds, importances, threads, speakers, pins, tiers: tierOf } = index.columns.arrays;
   const { after, before, minImportance, thread, speaker, pinned } = filter;
+  if (filter.tiers) {
+    const wanted = Uint8Array.from(tiers, (tier) => (filter.tiers?.includes(tier) ? 1 : 0));
+    for (let i = from; i < to; i++) if (wanted[tierOf[i]!] !== 1) mask[i] = 0;
+  }
   if (after !== undefined) for (let i = from; i < to; i++) if (!(happeneds[i]! >= after)) mask[i] = 0;
   if (before !== undefined) for (let i = from; i < to; i++) if (!(happeneds[i]! < before)) mask[i] = 0;
   if (minImportance !== undefined) {

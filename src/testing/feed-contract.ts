@@ -17,25 +17,35 @@ export function feedContract(bench: () => ContractBench): void {
   const { add, publish } = boundTo(bench);
 
   describe("the change feed", () => {
-    const tell = ({ id, content, tags, importance, pinned, createdAt }: IndexRow | Memory): string =>
-      JSON.stringify({ id, content, tags: [...tags].sort(), importance, pinned, createdAt });
+    type Told = Pick<Memory, "id" | "content" | "tags" | "importance" | "pinned" | "createdAt" | "tier">;
+    const tell = ({ tags, ...told }: Told, knowsTiers: boolean): string => {
+      const { id, content, importance, pinned, createdAt, tier } = told;
+      const sorted = [...tags].sort();
+      return JSON.stringify([id, content, sorted, importance, pinned, createdAt, knowsTiers && tier]);
+    };
 
     /** A follower that holds what the feed told it. */
     class Follower {
       readonly rows = new Map<number, IndexRow>();
       cursor: string | undefined;
+      knowsTiers = true;
       async follow(limit = 3): Promise<void> {
         for (let more = true; more; ) {
           const page = await store.changes(scope, this.cursor, limit);
           assert.ok(page.rows.length <= limit);
           for (const row of page.removed) this.rows.delete(row);
           for (const row of page.rows) this.rows.set(row.row, row);
+          for (const { row, tier } of page.moved ?? []) {
+            const known = this.rows.get(row);
+            if (known) this.rows.set(row, { ...known, tier });
+          }
+          if (!page.moved) this.knowsTiers = false;
           this.cursor = page.cursor;
           more = page.more;
         }
       }
       contents(): string[] {
-        return [...this.rows.values()].map(tell).sort();
+        return [...this.rows.values()].map((row) => tell(row, this.knowsTiers)).sort();
       }
     }
 
@@ -67,7 +77,10 @@ export function feedContract(bench: () => ContractBench): void {
       const agree = async () => {
         await follower.follow();
         const { memories } = await store.list(scope, {}, { limit: 100 });
-        assert.deepEqual(follower.contents(), memories.map(tell).sort());
+        assert.deepEqual(
+          follower.contents(),
+          memories.map((memory) => tell(memory, follower.knowsTiers)).sort(),
+        );
       };
       await add("a", { thread });
       await add("b");
@@ -94,6 +107,21 @@ export function feedContract(bench: () => ContractBench): void {
       await store.update(scope, "doc-1", { tier: "episodic" });
       await agree();
       await store.update(scope, "doc-1", { tags: ["green"], importance: 0.2, pinned: true });
+      await agree();
+      const [s7, document] = [(await store.get(scope, ["s7"]))[0]!, await store.document(scope, "doc")];
+      const move = {
+        kind: "promote",
+        from: "short_term",
+        to: "semantic",
+        reason: "used often",
+        version: undefined,
+      } as const;
+      const up = { ...move, from: "episodic", document: true, id: document!.id } as const;
+      await store.apply(scope, "run", [{ ...move, id: s7.id, document: false }, up]);
+      assert.equal((await store.get(scope, ["s7"]))[0]?.tier, "semantic");
+      assert.equal((await store.get(scope, ["doc-1"]))[0]?.tier, "semantic");
+      await agree();
+      await store.undo(scope, "run");
       await agree();
       await store.clear(scope);
       await agree();

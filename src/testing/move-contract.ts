@@ -203,6 +203,11 @@ export function moveContract(bench: () => ContractBench): void {
       assert.notEqual(await store.generation(scope), before);
       const page = await store.changes(scope, cursor, 10);
       assert.deepEqual([page.rows, page.removed, page.more], [[], [], false]);
+      // Where moves cannot be told, none are.
+      const chunk = (await store.matchingRows(scope, { document: "doc" }))[0]!;
+      const [own] = await store.matchingRows(scope, { ids: ["a"] });
+      const expected = [own, chunk].map((row) => ({ row, tier: "semantic" }));
+      if (page.moved) assert.deepEqual(new Set(page.moved), new Set(expected));
       const [row] = await store.matchingRows(scope, { ids: ["a"] });
       assert.equal((await store.facts(scope, [row!]))[0]?.tier, "semantic");
     });

@@ -144,6 +144,7 @@ export function toIndexRow(record: MemoryRecord, asked: string | undefined): Ind
     content: record.content,
     ...optional(record),
     ...sourceOf(record),
+    tier: record.life.tier,
     createdAt: record.createdAt,
     importance: record.life.importance,
     pinned: record.life.pinned,

@@ -1,9 +1,11 @@
 import { StrataError } from "../../contract/errors.ts";
 import type { ChunkSource } from "../../contract/memory.ts";
 import type { ChangePage, IndexRow } from "../../contract/memory-store.ts";
+import { tiers } from "../../contract/tier.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import type { Connection } from "./connection.ts";
 import { joinEntry, parseTags, vectorOf } from "./memory-rows.ts";
+import { lastJournaled, movesAfter } from "./moved-rows.ts";
 import { knownModel, sideNumbers, sideVectorsAfter } from "./side-vectors.ts";
 
 /**
@@ -16,6 +18,8 @@ interface Position {
   readonly horizon: number;
   /** Number of the last vector, put beside others, of the model that it follows. */
   readonly vector: number;
+  /** Number of the last row of the journal that was looked at for moves. */
+  readonly move: number;
 }
 
 const wholeWrite = Number.MAX_SAFE_INTEGER;
@@ -27,6 +31,7 @@ type FeedRow = readonly [
   at: number | null,
   thread: string | null,
   speaker: string | null,
+  tier: number,
   createdAt: number,
   importance: number,
   pinned: number,
@@ -65,11 +70,11 @@ export function changesAfter(
     namespace === undefined || asked === 0 ? { newest: 0, settled: 0 } : sideNumbers(db, namespace, asked);
   const position =
     cursor === undefined
-      ? { seq: 0, row: wholeWrite, horizon: seq, vector: vectors.newest }
+      ? { seq: 0, row: wholeWrite, horizon: seq, vector: vectors.newest, move: lastJournaled(db) }
       : parse(cursor, seq, trimmed, vectors.settled);
   const isAtEnd = position.seq === seq && position.row === wholeWrite;
   if (namespace === undefined || (isAtEnd && position.vector >= vectors.newest)) {
-    return { rows: [], removed: [], cursor: format(position), more: false };
+    return { rows: [], removed: [], moved: [], cursor: format(position), more: false };
   }
   const after = Math.max(position.seq, position.horizon);
   // A new follower is told of no tombstones, and hardly ever of vectors put beside others.
@@ -87,6 +92,7 @@ export function changesAfter(
   const vector = Math.max(position.vector, read);
   const rows = beside.length > 0 ? [...new Set([...shown, ...beside.map(([, row]) => row)])] : [...shown];
   const besides = vectors.newest > 0 ? asked : 0;
+  const moves = movesAfter(db, namespace, position.move);
   return {
     rows: toIndexRows(db, readRows(db, rows, now, besides), besides, model),
     // What left and was restored is there.
@@ -94,17 +100,25 @@ export function changesAfter(
       .filter((run) => run.seq <= end.seq)
       .flatMap(rowsOf)
       .filter((row) => !shown.has(row)),
-    cursor: format({ ...end, horizon: position.horizon, vector }),
-    more: full || end.seq < seq || vector < vectors.newest,
+    ...(moves.moved && { moved: moves.moved }),
+    // With moves left the same page is told again: hardly ever so many are new at once.
+    cursor: format({ ...position, ...(moves.more ? {} : { ...end, vector }), move: moves.upTo }),
+    more: full || end.seq < seq || vector < vectors.newest || moves.more,
   };
 }
 
 function format(position: Position): string {
-  return encodeCursor("feed", [position.seq, position.row, position.horizon, position.vector]);
+  return encodeCursor("feed", [position.seq, position.row, position.horizon, position.vector, position.move]);
 }
 
 function parse(cursor: string, newest: number, trimmed: number, settled: number): Position {
-  const [seq, row, horizon, vector] = decodeCursor("feed", cursor, 4) as [number, number, number, number];
+  const [seq, row, horizon, vector, move] = decodeCursor("feed", cursor, 5) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   if (seq > newest) {
     throw new StrataError(
       "INVALID_CURSOR",
@@ -118,7 +132,7 @@ function parse(cursor: string, newest: number, trimmed: number, settled: number)
       { details: { cursor: seq, oldest: trimmed } },
     );
   }
-  return { seq, row, horizon, vector };
+  return { seq, row, horizon, vector, move };
 }
 
 interface GoneRun {
@@ -205,7 +219,7 @@ function changedKeys(
   return keys.length > limit + 1 ? keys.slice(0, limit + 1) : keys;
 }
 
-const feedColumns = `m.row, m.id, m.content, m.at, m.thread, m.speaker, m.created_at, e.importance, e.pinned,
+const feedColumns = `m.row, m.id, m.content, m.at, m.thread, m.speaker, e.tier, m.created_at, e.importance, e.pinned,
   iif(m.chunk is null, m.tags, d.tags), m.model, v.data,
   m.chunk, m.start_offset, m.end_offset, m.headings, d.id, d.uri, d.title`;
 const feedRows = `json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
@@ -243,23 +257,24 @@ function toIndexRows(
   };
   return rows.map((cells) => {
     // Cells by their places: to take a row apart by a pattern allocates as much as the row.
-    const isBeside = besides !== 0 && cells[19] === 1;
-    const vector = isBeside ? cells[20] : cells[11];
+    const isBeside = besides !== 0 && cells[20] === 1;
+    const vector = isBeside ? cells[21] : cells[12];
     const row: Writable<IndexRow> = {
       row: cells[0],
       id: cells[1],
       content: cells[2],
-      createdAt: cells[6],
-      importance: cells[7],
-      pinned: cells[8] === 1,
-      tags: parseTags(cells[9]),
+      tier: tiers[cells[6]]!,
+      createdAt: cells[7],
+      importance: cells[8],
+      pinned: cells[9] === 1,
+      tags: parseTags(cells[10]),
       vector: vector === null ? null : vectorOf(vector),
     };
     if (cells[3] !== null) row.at = cells[3];
     if (cells[4] !== null) row.thread = cells[4];
     if (cells[5] !== null) row.speaker = cells[5];
-    if (cells[12] !== null) row.source = sourceOf(cells, cells[12]);
-    const model = isBeside ? vector && asked : cells[10] === null ? null : nameOf(cells[10]);
+    if (cells[13] !== null) row.source = sourceOf(cells, cells[13]);
+    const model = isBeside ? vector && asked : cells[11] === null ? null : nameOf(cells[11]);
     if (model !== null && model !== undefined) row.model = model;
     return row;
   });
@@ -267,12 +282,12 @@ function toIndexRows(
 
 function sourceOf(cells: FeedRow, chunk: number): ChunkSource {
   return {
-    documentId: cells[16]!,
-    uri: cells[17]!,
-    ...(cells[18] === null ? {} : { title: cells[18] }),
-    headings: parseTags(cells[15]),
+    documentId: cells[17]!,
+    uri: cells[18]!,
+    ...(cells[19] === null ? {} : { title: cells[19] }),
+    headings: parseTags(cells[16]),
     chunk,
-    start: cells[13],
-    end: cells[14],
+    start: cells[14],
+    end: cells[15],
   };
 }
