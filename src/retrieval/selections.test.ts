@@ -108,6 +108,11 @@ const filter: fc.Arbitrary<SlotFilter> = fc.record(
   },
   { requiredKeys: [] },
 );
+/** Of few conditions, so that something passes. */
+const look = fc.oneof(
+  filter,
+  filter.map(({ tiers, ...rest }) => (tiers?.length ? { tiers } : rest)),
+);
 const step = fc.oneof(
   { weight: 6, arbitrary: fc.record({ put: facts }) },
   { weight: 3, arbitrary: fc.record({ replace: fc.nat(40), by: facts }) },
@@ -115,8 +120,32 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ move: fc.nat(40), to: fc.constantFrom(...tiers) }) },
   { weight: 1, arbitrary: fc.constant("seal" as const) },
   { weight: 1, arbitrary: fc.constant("tend" as const) },
-  { weight: 3, arbitrary: fc.record({ look: filter }) },
+  { weight: 3, arbitrary: fc.record({ look }) },
 );
+
+test("what moves to another tier is selected by it from then on, while the dead are cleared away too", () => {
+  const index = new NamespaceIndex(surroundings);
+  const size = 6_000;
+  for (let row = 0; row < size; row++) put(index, row, { tier: "episodic" });
+  assert.deepEqual(selected(index, { tiers: ["semantic"] }), []);
+  index.move(5, "semantic");
+  assert.deepEqual(selected(index, { tiers: ["semantic"] }), [5]);
+  assert.equal(selected(index, { tiers: ["episodic"] }).length, size - 1);
+  for (let row = 10; row < size; row += 2) index.remove(row);
+  const work = index.tend(true);
+  for (let steps = 0, moved = 0; !work.next().done; steps++) {
+    // One that was picked already, one that was not.
+    for (const row of [7 + 2 * steps, size - 1 - 2 * steps]) {
+      index.move(row, "semantic");
+      moved++;
+    }
+    assert.equal(selected(index, { tiers: ["semantic"] }).length, moved + 1);
+  }
+  assert.ok(selected(index, { tiers: ["semantic"] }).length > 3);
+  assert.equal(index.dead, 0);
+  assert.ok(selected(index, { tiers: ["semantic"] }).includes(7));
+  index.release();
+});
 
 test("whatever changes, and whenever it is asked, a filter selects what passes it", () => {
   fc.assert(
