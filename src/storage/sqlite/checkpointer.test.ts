@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdtempSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -98,17 +98,51 @@ test("without a thread SQLite copies the log at its usual bound", async () => {
   await checkpointer.close();
 });
 
-test("a process that closes nothing ends all the same", () => {
+/** A program that adds slices of memories, the next behind what is there, and tells after each how many there are. */
+function writer(slices: number): readonly string[] {
   const source = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
   const program = `
     const { openSqliteStore } = await import(${source("./sqlite-store.ts")});
     const { plainAnalyzer, sampleEntry } = await import(${source("../../testing/store-samples.ts")});
     const store = await openSqliteStore(${JSON.stringify(path)}, { analyzer: plainAnalyzer });
-    for (let from = 0; from < 2_000; from += 100) {
-      const slice = Array.from({ length: 100 }, (_, at) => sampleEntry("m" + (from + at)));
-      await store.add({ namespace: "n" }, slice);
+    const { tiers } = await store.stats({ namespace: "n" });
+    let there = tiers.semantic.memories;
+    for (let slice = 0; slice < ${slices}; slice++) {
+      const entries = Array.from({ length: 100 }, (_, at) =>
+        sampleEntry("m" + (there + at), { tier: "semantic" }));
+      await store.add({ namespace: "n" }, entries);
+      there += 100;
+      console.log(there);
     }`;
-  const words = ["--no-warnings", "--input-type=module", "--eval", program];
-  const { status, stderr } = spawnSync(process.execPath, words, { encoding: "utf8", timeout: 60_000 });
+  return ["--no-warnings", "--input-type=module", "--eval", program];
+}
+
+test("a process that closes nothing ends all the same", () => {
+  const { status, stderr } = spawnSync(process.execPath, writer(20), { encoding: "utf8", timeout: 60_000 });
   assert.equal(status, 0, stderr);
+});
+
+test("what was acknowledged is there after kill -9 at any time of the copying", async () => {
+  for (let round = 0; round < 8; round++) {
+    const child = spawn(process.execPath, writer(100_000), { stdio: ["ignore", "pipe", "inherit"] });
+    let acknowledged = 0;
+    let lines = 0;
+    const ended = new Promise((resolve) => child.once("close", resolve));
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      const told = text.trim().split("\n");
+      acknowledged = Number(told.at(-1));
+      lines += told.length;
+      // From the first copy on, a slice later in each round.
+      if (lines > 25 + round * 7) child.kill("SIGKILL");
+    });
+    await ended;
+    const store = await openSqliteStore(path, { analyzer: plainAnalyzer });
+    const { tiers } = await store.stats(scope);
+    assert.ok(tiers.semantic.memories >= acknowledged, `round ${round}`);
+    assert.equal(tiers.semantic.memories % 100, 0);
+    await store.close();
+    const database = new DatabaseSync(path, { readOnly: true });
+    assert.equal(database.prepare("pragma integrity_check").get()?.["integrity_check"], "ok");
+    database.close();
+  }
 });
