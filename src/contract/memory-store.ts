@@ -109,7 +109,7 @@ export interface MemoryStore {
 
   /**
    * What changed after `cursor` (absent: from the beginning, so that following the feed builds an index), each
-   * memory at most once as it is now. `more` tells that the next call has something already.
+   * memory at most once as it is now, and what moved to another tier. `more` tells that the next call has something already.
    * @param model Whose vectors the rows carry where they have one; absent: each memory's own. A follower keeps to one, and
    *   is told of vectors of it that were put beside others.
    * @throws FEED_TRUNCATED, INVALID_CURSOR
