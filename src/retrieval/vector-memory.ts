@@ -1,4 +1,5 @@
 import { StrataError } from "../contract/errors.ts";
+import { instantiateKernel, type KernelMemory, kernelMemory, kernelPageBytes } from "../contract/kernel.ts";
 import { dotKernel } from "./kernels/dot-kernel.ts";
 
 /** A piece of {@link VectorMemory}; its place never moves. */
@@ -66,19 +67,6 @@ interface DotKernel {
   keepNear(distances: number, count: number, greatest: number, numbers: number): number;
 }
 
-/** The part of the engine's WebAssembly that is used; the compiler's library for Node has none of it. */
-interface WebAssemblyEngine {
-  Memory: new (size: { initial: number; maximum: number }) => WasmMemory;
-  Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object, imports: { env: { memory: WasmMemory } }) => { exports: object };
-}
-
-interface WasmMemory {
-  readonly buffer: ArrayBuffer;
-  grow(pages: number): number;
-}
-
-const pageBytes = 65_536;
 const maxPages = 65_536;
 const leastGrowth = 8 * 2 ** 20;
 /** What the kernel's widening of float16 takes from every value. */
@@ -105,12 +93,12 @@ const leastSampled = 0.75;
  * for each WebAssembly memory, so small namespaces cannot have one of their own. Blocks are handed out first fit.
  */
 export class VectorMemory {
-  readonly #memory: WasmMemory;
+  readonly #memory: KernelMemory;
   readonly #kernel: DotKernel;
   #all: Uint8Array;
   #halves: Float16Array;
   /** Free pieces by offset; neighbours are joined. */
-  #free: Block[] = [{ offset: 16, bytes: pageBytes - 16 }];
+  #free: Block[] = [{ offset: 16, bytes: kernelPageBytes - 16 }];
   #query: Block = emptyBlock;
   #scores: Block = emptyBlock;
   #slots: Block = emptyBlock;
@@ -124,12 +112,10 @@ export class VectorMemory {
   readonly #signs = new Map<number, Block>();
 
   constructor() {
-    const { Memory, Module, Instance } = Reflect.get(globalThis, "WebAssembly") as WebAssemblyEngine;
-    this.#memory = new Memory({ initial: 1, maximum: maxPages });
+    this.#memory = kernelMemory(1, maxPages);
     this.#all = new Uint8Array(this.#memory.buffer);
     this.#halves = new Float16Array(this.#memory.buffer);
-    const module = new Module(Buffer.from(dotKernel, "base64"));
-    this.#kernel = new Instance(module, { env: { memory: this.#memory } }).exports as DotKernel;
+    this.#kernel = instantiateKernel<DotKernel>(dotKernel, this.#memory);
   }
 
   /** Bytes taken from the system; never given back. */
@@ -440,11 +426,11 @@ export class VectorMemory {
     // In large steps: each makes the engine collect garbage. What is not written to takes no memory of the system.
     const step = Math.max(
       bytes,
-      Math.min(leastGrowth, maxPages * pageBytes - former),
+      Math.min(leastGrowth, maxPages * kernelPageBytes - former),
       Math.floor(former / 4),
     );
-    const pages = Math.min(Math.ceil(step / pageBytes), maxPages - former / pageBytes);
-    if (pages * pageBytes < bytes) {
+    const pages = Math.min(Math.ceil(step / kernelPageBytes), maxPages - former / kernelPageBytes);
+    if (pages * kernelPageBytes < bytes) {
       throw new StrataError(
         "LIMIT_REACHED",
         "The vectors of the namespaces in use do not fit in the 4 GiB that one process can search; divide the memories among processes, or use a model of fewer dimensions.",
@@ -453,7 +439,7 @@ export class VectorMemory {
     this.#memory.grow(pages);
     this.#all = new Uint8Array(this.#memory.buffer);
     this.#halves = new Float16Array(this.#memory.buffer);
-    this.release({ offset: former, bytes: pages * pageBytes });
+    this.release({ offset: former, bytes: pages * kernelPageBytes });
   }
 }
 

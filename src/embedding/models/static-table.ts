@@ -1,4 +1,5 @@
 import { StrataError } from "../../contract/errors.ts";
+import { instantiateKernel, kernelMemory, kernelPageBytes } from "../../contract/kernel.ts";
 import { rowsKernel } from "./kernels/rows-kernel.ts";
 
 const headerBytes = 16;
@@ -15,18 +16,6 @@ interface RowsKernel {
   sumRows(pieces: number, count: number, scales: number, rows: number, dimensions: number, sum: number): void;
 }
 
-/** The part of the engine's WebAssembly that is used; the compiler's library for Node has none of it. */
-interface WebAssemblyEngine {
-  Memory: new (size: { initial: number; maximum: number }) => WasmMemory;
-  Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object, imports: { env: { memory: WasmMemory } }) => { exports: object };
-}
-
-interface WasmMemory {
-  readonly buffer: ArrayBuffer;
-}
-
-const pageBytes = 65_536;
 /** Values that the kernel takes at once: so many more than a row has may be read and written. */
 const lanes = 8;
 /** Pieces handed to the kernel at once, a multiple of the four that it adds to each other first. */
@@ -44,14 +33,12 @@ export class TableMemory {
 
   /** @param fileBytes Of the whole file. */
   constructor(fileBytes: number) {
-    const { Memory, Module, Instance } = Reflect.get(globalThis, "WebAssembly") as WebAssemblyEngine;
     const pieces = Math.ceil((fileBytes + lanes) / 16) * 16;
     const sum = pieces + piecesAtOnce * Int32Array.BYTES_PER_ELEMENT;
     const bytes = sum + (maxDimensions + lanes) * Float64Array.BYTES_PER_ELEMENT;
-    const pages = Math.ceil(bytes / pageBytes);
-    const memory = new Memory({ initial: pages, maximum: pages });
-    const module = new Module(Buffer.from(rowsKernel, "base64"));
-    this.kernel = new Instance(module, { env: { memory } }).exports as RowsKernel;
+    const pages = Math.ceil(bytes / kernelPageBytes);
+    const memory = kernelMemory(pages, pages);
+    this.kernel = instantiateKernel<RowsKernel>(rowsKernel, memory);
     this.file = new Uint8Array(memory.buffer, 0, fileBytes);
     this.pieces = new Int32Array(memory.buffer, pieces, piecesAtOnce);
     this.sum = new Float64Array(memory.buffer, sum, maxDimensions);
