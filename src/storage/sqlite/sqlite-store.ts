@@ -91,7 +91,7 @@ import {
   type ListedPlace,
   rowsLacking,
 } from "./side-vectors.ts";
-import { holdsAnything, readStats } from "./store-statistics.ts";
+import { namesAfter, readStats } from "./store-statistics.ts";
 import { sweepRevisions } from "./sweep.ts";
 import { addTuning, readTuning } from "./tuning-rows.ts";
 import { undoRun } from "./undo-run.ts";
@@ -518,12 +518,18 @@ class SqliteStore implements MemoryStore {
   }
 
   async namespaces(): Promise<string[]> {
-    return this.#open()
-      .all<[string]>(
-        `select n.name from namespace n where ${holdsAnything} order by n.name`,
-        this.#context.now(),
-      )
-      .map(([name]) => name);
+    const names: string[] = [];
+    let after = "";
+    for (let more = true; more; ) {
+      const page = await this.#db.outside(() => {
+        return this.#open().all<[string, number | null]>(namesAfter, this.#context.now(), after, sliceSize);
+      });
+      for (const [name, holds] of page) if (holds === 1) names.push(name);
+      more = page.length === sliceSize;
+      if (more) await new Promise(setImmediate);
+      after = page.at(-1)?.[0] ?? after;
+    }
+    return names;
   }
 
   async cleanup(

@@ -50,9 +50,7 @@ export function verifyDatabase(path: string): DatabaseReport {
       ...hashFile(path),
       memories: number("select coalesce(sum(memories), 0) from tier_count"),
       documents: number("select count(*) from document"),
-      namespaces: number(
-        "select count(*) from namespace n where exists (select 1 from entry e where e.namespace = n.id)",
-      ),
+      namespaces: number("select count(distinct namespace) from tier_count where entries + pinned > 0"),
       damages: isCurrent ? checkConsistency(database) : torn,
     };
   } catch (error) {
