@@ -61,10 +61,12 @@ export function createAnalyzer(): Analyzer {
     visit: (text, callback) => tokens.visit(text, callback),
     read: (text) => tokens.read(text),
     terms(text) {
+      const reading = tokens.read(text);
       const terms: string[] = [];
-      tokens.visit(text, (term, stop) => {
-        if (!stop) terms.push(term);
-      });
+      for (let at = 0; at < reading.size; at++) {
+        const code = reading.codes[at]!;
+        if ((code & 1) === 0) terms.push(reading.term(code >> 1));
+      }
       return terms;
     },
   };

@@ -14,11 +14,12 @@ export type FetchBytes = (into: Uint8Array, offset: number) => void;
 
 interface RowsKernel {
   sumRows(pieces: number, count: number, scales: number, rows: number, dimensions: number, sum: number): void;
+  normalize(values: number, dimensions: number): number;
 }
 
 /** Values that the kernel takes at once: so many more than a row has may be read and written. */
-const lanes = 8;
-/** Pieces handed to the kernel at once, a multiple of the four that it adds to each other first. */
+const lanes = 16;
+/** Pieces handed to the kernel at once. */
 const piecesAtOnce = 8_192;
 const maxDimensions = 8_192;
 
@@ -29,19 +30,19 @@ export class TableMemory {
   readonly kernel: RowsKernel;
   /** Behind the file. */
   readonly pieces: Int32Array<ArrayBuffer>;
-  readonly sum: Float64Array<ArrayBuffer>;
+  readonly sum: Float32Array<ArrayBuffer>;
 
   /** @param fileBytes Of the whole file. */
   constructor(fileBytes: number) {
     const pieces = Math.ceil((fileBytes + lanes) / 16) * 16;
     const sum = pieces + piecesAtOnce * Int32Array.BYTES_PER_ELEMENT;
-    const bytes = sum + (maxDimensions + lanes) * Float64Array.BYTES_PER_ELEMENT;
+    const bytes = sum + (maxDimensions + lanes) * Float32Array.BYTES_PER_ELEMENT;
     const pages = Math.ceil(bytes / kernelPageBytes);
     const memory = kernelMemory(pages, pages);
     this.kernel = instantiateKernel<RowsKernel>(rowsKernel, memory);
     this.file = new Uint8Array(memory.buffer, 0, fileBytes);
     this.pieces = new Int32Array(memory.buffer, pieces, piecesAtOnce);
-    this.sum = new Float64Array(memory.buffer, sum, maxDimensions);
+    this.sum = new Float32Array(memory.buffer, sum, maxDimensions);
   }
 }
 
@@ -56,7 +57,7 @@ export class StaticTable {
   readonly dimensions: number;
   readonly #memory: TableMemory;
   readonly #rows: Int8Array;
-  readonly #sum: Float64Array<ArrayBuffer>;
+  readonly #sum: Float32Array<ArrayBuffer>;
   readonly #fetch: FetchBytes | undefined;
   /** By rows fetched at once: 1 when they are there. */
   readonly #fetched: Uint8Array;
@@ -95,16 +96,9 @@ export class StaticTable {
    * Depends on the pieces and their order alone, to the bit.
    */
   direction(pieces: Int32Array): Float32Array | null {
-    const { dimensions } = this;
     const sum = this.#sum.fill(0);
     for (let from = 0; from < pieces.length; from += piecesAtOnce) this.#add(pieces, from);
-    let squares = 0;
-    for (let d = 0; d < dimensions; d++) squares += sum[d]! * sum[d]!;
-    if (!(squares > 0)) return null;
-    const factor = 1 / Math.sqrt(squares);
-    const unit = new Float32Array(dimensions);
-    for (let d = 0; d < dimensions; d++) unit[d] = sum[d]! * factor;
-    return unit;
+    return this.#memory.kernel.normalize(sum.byteOffset, sum.length) > 0 ? sum.slice() : null;
   }
 
   /** Adds the rows of as many pieces as are handed over at once. */

@@ -1,22 +1,15 @@
-// The sum of some rows of a table of 8-bit integers with a scale each, in float64.
+// The sum of some rows of a table of 8-bit integers with a scale each, and its direction, in float32.
 // AssemblyScript, compiled by scripts/compile-kernel.ts.
 
 // @ts-ignore: decorator
 @inline
-function add(sum: v128, scale: f64, low: v128): v128 {
-  return f64x2.add(sum, f64x2.mul(f64x2.splat(scale), f64x2.convert_low_i32x4_s(low)));
-}
-
-// @ts-ignore: decorator
-@inline
-function high(lanes: v128): v128 {
-  return i64x2.shuffle(lanes, lanes, 1, 1);
+function add(sum: v128, scale: v128, lanes: v128): v128 {
+  return f32x4.add(sum, f32x4.mul(scale, f32x4.convert_i32x4_s(lanes)));
 }
 
 /**
- * Adds the rows whose numbers stand at `pieces` (uint32), each times its scale (float32), to `sum` (float64): four rows
- * to each other first, then to the sum, so that every machine rounds alike. Reads and writes up to seven values more
- * than `dimensions`. Offsets are in bytes.
+ * Adds the rows whose numbers stand at `pieces` (uint32), each times its scale (float32), to `sum` (float32), in their
+ * order. Reads and writes up to fifteen values more than `dimensions`. Offsets are in bytes.
  */
 export function sumRows(
   pieces: usize,
@@ -27,50 +20,55 @@ export function sumRows(
   sum: usize,
 ): void {
   const end = pieces + (count << 2);
-  const whole = pieces + ((count & ~3) << 2);
-  // Eight values at a time stay in registers while all rows pass by.
-  for (let d: usize = 0; d < dimensions; d += 8) {
-    const at = sum + (d << 3);
+  // Sixteen values at a time stay in registers while all rows pass by.
+  for (let d: usize = 0; d < dimensions; d += 16) {
+    const at = sum + (d << 2);
     let s0 = v128.load(at);
     let s1 = v128.load(at, 16);
     let s2 = v128.load(at, 32);
     let s3 = v128.load(at, 48);
-    let piece = pieces;
-    while (piece < whole) {
-      let g0 = f64x2.splat(0);
-      let g1 = f64x2.splat(0);
-      let g2 = f64x2.splat(0);
-      let g3 = f64x2.splat(0);
-      for (const last = piece + 16; piece < last; piece += 4) {
-        const number = <usize>load<u32>(piece);
-        const scale = <f64>load<f32>(scales + (number << 2));
-        const lanes = v128.load8x8_s(rows + number * dimensions + d);
-        const low = i32x4.extend_low_i16x8_s(lanes);
-        const up = i32x4.extend_high_i16x8_s(lanes);
-        g0 = add(g0, scale, low);
-        g1 = add(g1, scale, high(low));
-        g2 = add(g2, scale, up);
-        g3 = add(g3, scale, high(up));
-      }
-      s0 = f64x2.add(s0, g0);
-      s1 = f64x2.add(s1, g1);
-      s2 = f64x2.add(s2, g2);
-      s3 = f64x2.add(s3, g3);
-    }
-    for (; piece < end; piece += 4) {
+    for (let piece = pieces; piece < end; piece += 4) {
       const number = <usize>load<u32>(piece);
-      const scale = <f64>load<f32>(scales + (number << 2));
-      const lanes = v128.load8x8_s(rows + number * dimensions + d);
-      const low = i32x4.extend_low_i16x8_s(lanes);
-      const up = i32x4.extend_high_i16x8_s(lanes);
-      s0 = add(s0, scale, low);
-      s1 = add(s1, scale, high(low));
-      s2 = add(s2, scale, up);
-      s3 = add(s3, scale, high(up));
+      const scale = v128.load32_splat(scales + (number << 2));
+      const values = v128.load(rows + number * dimensions + d);
+      const low = i16x8.extend_low_i8x16_s(values);
+      const high = i16x8.extend_high_i8x16_s(values);
+      s0 = add(s0, scale, i32x4.extend_low_i16x8_s(low));
+      s1 = add(s1, scale, i32x4.extend_high_i16x8_s(low));
+      s2 = add(s2, scale, i32x4.extend_low_i16x8_s(high));
+      s3 = add(s3, scale, i32x4.extend_high_i16x8_s(high));
     }
     v128.store(at, s0);
     v128.store(at, s1, 16);
     v128.store(at, s2, 32);
     v128.store(at, s3, 48);
   }
+}
+
+/** Brings values to unit length and returns the length they had; leaves them when it is 0. */
+export function normalize(values: usize, dimensions: usize): f64 {
+  const end = values + (dimensions << 2);
+  const whole = values + ((dimensions & ~7) << 2);
+  let a = f32x4.splat(0);
+  let b = f32x4.splat(0);
+  let at = values;
+  for (; at < whole; at += 32) {
+    const some = v128.load(at);
+    const more = v128.load(at, 16);
+    a = f32x4.add(a, f32x4.mul(some, some));
+    b = f32x4.add(b, f32x4.mul(more, more));
+  }
+  const lanes = f32x4.add(a, b);
+  let squares =
+    <f64>f32x4.extract_lane(lanes, 0) +
+    <f64>f32x4.extract_lane(lanes, 1) +
+    (<f64>f32x4.extract_lane(lanes, 2) + <f64>f32x4.extract_lane(lanes, 3));
+  for (; at < end; at += 4) squares += <f64>load<f32>(at) * <f64>load<f32>(at);
+  const length = sqrt(squares);
+  if (!(length > 0)) return 0;
+  const factor = <f32>(1 / length);
+  const factors = f32x4.splat(factor);
+  for (at = values; at < whole; at += 16) v128.store(at, f32x4.mul(v128.load(at), factors));
+  for (; at < end; at += 4) store<f32>(at, load<f32>(at) * factor);
+  return length;
 }
