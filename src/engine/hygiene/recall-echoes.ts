@@ -27,13 +27,20 @@ interface RecentRecall {
   telling: ReadonlySet<number>;
 }
 
+/** The last recalls of a namespace. */
+interface RecentRecalls {
+  readonly recalls: readonly RecentRecall[];
+  /** All their shingles; undefined until somebody stores something. */
+  shingles: ReadonlySet<number> | undefined;
+}
+
 /** Remembers what was just recalled, so that a text which only repeats it is known when it is stored. */
 export class RecallEchoes {
   readonly #clock: Clock;
-  readonly #recent = new LRUCache<string, RecentRecall[]>({
+  readonly #recent = new LRUCache<string, RecentRecalls>({
     max: namespacesKept,
-    dispose: (recent, _, reason) => {
-      if (reason === "evict") for (const recall of recent) this.#forget(recall);
+    dispose: ({ recalls }, _, reason) => {
+      if (reason === "evict") for (const recall of recalls) this.#forget(recall);
     },
   });
   #waitingCharacters = 0;
@@ -45,16 +52,22 @@ export class RecallEchoes {
   /** Remembers the hits of an answer. Costs less than a microsecond: they are looked at when something is stored. */
   recalled(namespace: string, hits: readonly Hit[]): void {
     if (hits.length === 0) return;
-    const recent = this.#recent.get(namespace) ?? [];
+    const recent = this.#recent.get(namespace)?.recalls ?? [];
     // The same answer again, out of the cache.
     if (recent.at(-1)?.waiting === hits) return;
     const characters = charactersOf(hits);
     if (this.#waitingCharacters + characters > maxWaitingCharacters) this.#dropWaiting();
     if (characters > maxWaitingCharacters) return;
-    recent.push({ at: this.#clock.now(), waiting: hits, shingles: new Set(), telling: new Set() });
+    const recall = {
+      at: this.#clock.now(),
+      waiting: hits,
+      shingles: new Set<number>(),
+      telling: new Set<number>(),
+    };
     this.#waitingCharacters += characters;
-    if (recent.length > recallsKept) this.#forget(recent.shift()!);
-    this.#recent.set(namespace, recent);
+    if (recent.length === recallsKept) this.#forget(recent[0]!);
+    const recalls = [...recent.slice(recent.length === recallsKept ? 1 : 0), recall];
+    this.#recent.set(namespace, { recalls, shingles: undefined });
   }
 
   /** Whether a text only repeats what one of the last recalls answered. */
@@ -70,25 +83,38 @@ export class RecallEchoes {
     const recent = this.#recent.get(namespace);
     if (!recent) return 0;
     const since = this.#clock.now() - keptMs;
-    const kept = recent.filter((recall) => recall.at > since);
-    for (const recall of recent) this.#settle(recall);
-    if (kept.length === 0) this.#recent.delete(namespace);
-    else if (kept.length < recent.length) this.#recent.set(namespace, kept);
-    const { shingles: own, telling } = scan(text);
-    const shares = kept
+    if (!(recent.recalls[0]!.at > since)) {
+      const recalls = recent.recalls.filter((recall) => recall.at > since);
+      for (const recall of recent.recalls) if (!recalls.includes(recall)) this.#forget(recall);
+      if (recalls.length > 0) this.#recent.set(namespace, { recalls, shingles: undefined });
+      else this.#recent.delete(namespace);
+      return recalls.length === 0 ? 0 : this.echoedShare(namespace, text);
+    }
+    recent.shingles ??= this.#settle(recent.recalls);
+    const { shingles, telling } = scan(text);
+    // Most texts share nothing with any of them.
+    const any = recent.shingles;
+    if (!shingles.some((shingle) => any.has(shingle))) return 0;
+    const own = [...new Set(shingles)];
+    const shares = recent.recalls
       .filter((recall) => telling.every((word) => recall.telling.has(word)))
       .map((recall) => own.filter((shingle) => recall.shingles.has(shingle)).length / own.length);
-    return own.length === 0 ? 0 : Math.max(0, ...shares);
+    return Math.max(0, ...shares);
   }
 
-  /** Turns texts into shingles, and lets go of them. */
-  #settle(recall: RecentRecall): void {
-    if (!recall.waiting) return;
-    const scanned = recall.waiting.slice(0, hitsKept).map((hit) => scan(hit.memory.content));
-    recall.shingles = new Set(scanned.flatMap(({ shingles }) => shingles));
-    recall.telling = new Set(scanned.flatMap(({ telling }) => telling));
-    this.#waitingCharacters -= charactersOf(recall.waiting);
-    recall.waiting = undefined;
+  /** Turns texts into shingles, and lets go of them. Returns the shingles of all. */
+  #settle(recalls: readonly RecentRecall[]): ReadonlySet<number> {
+    const all = new Set<number>();
+    for (const recall of recalls) {
+      if (recall.waiting) {
+        const scanned = recall.waiting.slice(0, hitsKept).map((hit) => scan(hit.memory.content));
+        recall.shingles = new Set(scanned.flatMap(({ shingles }) => shingles));
+        recall.telling = new Set(scanned.flatMap(({ telling }) => telling));
+        this.#forget(recall);
+      }
+      for (const shingle of recall.shingles) all.add(shingle);
+    }
+    return all;
   }
 
   #forget(recall: RecentRecall): void {
@@ -97,9 +123,9 @@ export class RecallEchoes {
   }
 
   #dropWaiting(): void {
-    for (const [namespace, recent] of this.#recent.entries()) {
-      const settled = recent.filter((recall) => recall.waiting === undefined);
-      if (settled.length > 0) this.#recent.set(namespace, settled);
+    for (const [namespace, { recalls }] of this.#recent.entries()) {
+      const settled = recalls.filter((recall) => recall.waiting === undefined);
+      if (settled.length > 0) this.#recent.set(namespace, { recalls: settled, shingles: undefined });
       else this.#recent.delete(namespace);
     }
     this.#waitingCharacters = 0;
@@ -116,7 +142,7 @@ function charactersOf(hits: readonly Hit[]): number {
   return hits.reduce((sum, hit) => sum + hit.memory.content.length, 0);
 }
 
-/** A text as numbers: its shingles, each once, and those of its words that tell it from another. */
+/** A text as numbers: its shingles, in order, and those of its words that tell it from another. */
 interface Scanned {
   readonly shingles: readonly number[];
   readonly telling: readonly number[];
@@ -160,11 +186,15 @@ function scan(text: string): Scanned {
     words.push(hash);
     if (hasDigit || isContracted || negations.has(hash)) telling.push(hash);
   }
-  const shingles = new Set<number>();
-  for (let at = 0; at === 0 || at + shingleWords <= words.length; at++) {
-    if (words.length > 0) shingles.add(hashOf(words.slice(at, at + shingleWords)));
+  const shingles: number[] = [];
+  const last = Math.max(0, words.length - shingleWords);
+  for (let from = 0; words.length > 0 && from <= last; from++) {
+    let hash = fnvOffset;
+    const end = Math.min(words.length, from + shingleWords);
+    for (let at = from; at < end; at++) hash = Math.imul(hash ^ words[at]!, fnvPrime);
+    shingles.push(hash);
   }
-  return { shingles: [...shingles], telling };
+  return { shingles, telling };
 }
 
 /** Small letters, digits, apostrophes and whatever is not ASCII; 0 for what parts words. */
