@@ -67,10 +67,7 @@ function prepareFile(path: string, options: OpenOptions): void {
     if ((statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0) throw damagedError();
     return;
   }
-  // Closing a file that this process has open elsewhere takes SQLite's locks away (its "How To Corrupt", section 2.2): the
-  // start of one that someone may have open is for SQLite to look at.
-  const mayBeOpen = existsSync(`${path}-shm`);
-  if (!mayBeOpen && (found.size < smallestDatabase || !readStart(path).equals(magic))) {
+  if (found.size < smallestDatabase || !readStart(path).equals(magic)) {
     if (magic.indexOf(readStart(path)) === 0) throw damagedError();
     throw notOursError();
   }
