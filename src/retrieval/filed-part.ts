@@ -3,8 +3,8 @@ import {
   lowerBound,
   type PostingList,
   placeOfTerm,
+  type SealedTerms,
   type TermShare,
-  type TermTable,
   termAt,
 } from "./sealed-postings.ts";
 
@@ -26,9 +26,9 @@ export interface PartLayout {
 
 /** What of filed parts is kept in memory, by part and block or term. */
 export interface ReadPostings {
-  get(key: string): TermTable | PostingList | undefined;
+  get(key: string): SealedTerms | PostingList | undefined;
   /** @param options `size` in bytes. */
-  set(key: string, read: TermTable | PostingList, options: { readonly size: number }): unknown;
+  set(key: string, read: SealedTerms | PostingList, options: { readonly size: number }): unknown;
 }
 
 export function bytesPerNumber(column: PartColumn): number {
@@ -132,9 +132,9 @@ export class FiledPart {
     return low - 1;
   }
 
-  async #block(block: number, known: ReadPostings): Promise<TermTable> {
+  async #block(block: number, known: ReadPostings): Promise<SealedTerms> {
     const key = `${this.#key}:${block}`;
-    const kept = known.get(key) as TermTable | undefined;
+    const kept = known.get(key) as SealedTerms | undefined;
     if (kept) return kept;
     const { lengths } = this.layout;
     const first = block * blockTerms;

@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { StrataError } from "../contract/errors.ts";
 import type { FiledPart } from "./filed-part.ts";
-import type { PostingList, TermTable } from "./sealed-postings.ts";
+import type { PostingList, SealedTerms } from "./sealed-postings.ts";
 
 /** Terms looked for at once: their reads wait for each other in few threads. */
 const termsAtOnce = 16;
@@ -22,7 +22,7 @@ interface ReadTerm {
 export class FiledPostings {
   #parts: readonly FiledPart[] = [];
   readonly #cacheBytes: number;
-  readonly #known: LRUCache<string, TermTable | PostingList>;
+  readonly #known: LRUCache<string, SealedTerms | PostingList>;
   #terms = new Map<string, ReadTerm>();
   #beginnings = new Map<string, readonly string[]>();
   readonly #lackingSizes = new Set<string>();

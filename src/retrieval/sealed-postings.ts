@@ -1,5 +1,5 @@
 /** Terms in order of their UTF-16 units, with where their postings stand. */
-export interface TermTable {
+export interface SealedTerms {
   /** All terms, one after the other. */
   readonly units: Uint16Array;
   /** Where each term begins in `units`; one more than there are terms. */
@@ -9,7 +9,7 @@ export interface TermTable {
 }
 
 /** Postings that no longer change. */
-export interface SealedPostings extends TermTable {
+export interface SealedPostings extends SealedTerms {
   /** Ascending within a term. */
   readonly slots: Uint32Array;
   /** Times in the content (low byte) and in the context (high byte), each at most 255. */
@@ -42,12 +42,12 @@ export interface PostingList {
  */
 export type Work<T = void> = Generator<Promise<unknown> | undefined, T>;
 
-export function termAt({ units, starts }: TermTable, at: number): string {
+export function termAt({ units, starts }: SealedTerms, at: number): string {
   return String.fromCharCode(...units.subarray(starts[at]!, starts[at + 1]!));
 }
 
 /** The first term that is not before `term`. */
-export function lowerBound(table: TermTable, term: string): number {
+export function lowerBound(table: SealedTerms, term: string): number {
   let low = 0;
   let high = table.offsets.length - 1;
   while (low < high) {
@@ -59,12 +59,12 @@ export function lowerBound(table: TermTable, term: string): number {
 }
 
 /** Where a term stands, or -1. */
-export function placeOfTerm(table: TermTable, term: string): number {
+export function placeOfTerm(table: SealedTerms, term: string): number {
   const at = lowerBound(table, term);
   return at < table.offsets.length - 1 && compareTerm(table, at, term) === 0 ? at : -1;
 }
 
-function compareTerm({ units, starts }: TermTable, at: number, term: string): number {
+function compareTerm({ units, starts }: SealedTerms, at: number, term: string): number {
   const start = starts[at]!;
   const length = starts[at + 1]! - start;
   const shared = Math.min(length, term.length);
