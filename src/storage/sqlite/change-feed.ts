@@ -1,10 +1,9 @@
 import { StrataError } from "../../contract/errors.ts";
-import type { ChunkSource } from "../../contract/memory.ts";
 import type { ChangePage, IndexRow } from "../../contract/memory-store.ts";
 import { tiers } from "../../contract/tier.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import type { Connection } from "./connection.ts";
-import { joinEntry, parseTags, vectorOf } from "./memory-rows.ts";
+import { chunkSource, joinEntry, parseTags, vectorOf, type Writable } from "./memory-rows.ts";
 import { lastJournaled, movesAfter } from "./moved-rows.ts";
 import { knownModel, sideNumbers, sideVectorsAfter } from "./side-vectors.ts";
 
@@ -238,8 +237,6 @@ function readRows(db: Connection, rows: readonly number[], now: number, besides:
     : db.all<FeedRow>(selectFeedBeside, numbers, besides, now);
 }
 
-type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
-
 function toIndexRows(
   db: Connection,
   rows: readonly FeedRow[],
@@ -273,21 +270,11 @@ function toIndexRows(
     if (cells[3] !== null) row.at = cells[3];
     if (cells[4] !== null) row.thread = cells[4];
     if (cells[5] !== null) row.speaker = cells[5];
-    if (cells[13] !== null) row.source = sourceOf(cells, cells[13]);
+    if (cells[13] !== null) {
+      row.source = chunkSource(cells[17]!, cells[18]!, cells[19], cells[16], cells[13], cells[14], cells[15]);
+    }
     const model = isBeside ? vector && asked : cells[11] === null ? null : nameOf(cells[11]);
     if (model !== null && model !== undefined) row.model = model;
     return row;
   });
-}
-
-function sourceOf(cells: FeedRow, chunk: number): ChunkSource {
-  return {
-    documentId: cells[17]!,
-    uri: cells[18]!,
-    ...(cells[19] === null ? {} : { title: cells[19] }),
-    headings: parseTags(cells[16]),
-    chunk,
-    start: cells[14],
-    end: cells[15],
-  };
 }

@@ -30,6 +30,7 @@ export class Checkpointer {
   /** Ends the thread. When it closes the database last, it empties the log. To be called after the connection's close. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#connection.onCommit = undefined;
     const worker = this.#worker;
     if (!worker) return;
     this.#worker = undefined;
@@ -41,7 +42,7 @@ export class Checkpointer {
 
   #committed(changes: number): void {
     this.#changes += changes;
-    if (this.#changes < changesBetween || this.#working || this.#closed) return;
+    if (this.#changes < changesBetween || this.#working) return;
     this.#changes = 0;
     this.#working = true;
     this.#begin().catch(() => this.#giveUp());
@@ -68,6 +69,7 @@ export class Checkpointer {
   /** Where no thread may be started, or it cannot read the file, SQLite copies the log as it usually does. */
   #giveUp(): void {
     this.#worker = undefined;
+    this.#connection.onCommit = undefined;
     if (this.#connection.open) this.#connection.exec(`pragma wal_autocheckpoint = ${usualPages}`);
   }
 }

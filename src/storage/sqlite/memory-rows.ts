@@ -1,4 +1,4 @@
-import type { Memory, Metadata, StoredVector } from "../../contract/memory.ts";
+import type { ChunkSource, Memory, Metadata, StoredVector } from "../../contract/memory.ts";
 
 import { tiers } from "../../contract/tier.ts";
 import type { Connection } from "./connection.ts";
@@ -48,11 +48,14 @@ export type MemoryRow = readonly [
   documentVersion: number | null,
 ];
 
+/** An object while it is put together. */
+export type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
+
 /** A row of {@link memoryColumns} as a memory. A chunk shows its document's tags and, beneath its own, its metadata. */
 export function toMemory(namespace: string, row: MemoryRow): Memory {
   // Cells by their places: to take a row apart by a pattern allocates as much as the row.
   const chunk = row[14];
-  const memory: { -readonly [Name in keyof Memory]: Memory[Name] } = {
+  const memory: Writable<Memory> = {
     id: row[2],
     namespace,
     tier: tiers[row[18]]!,
@@ -75,17 +78,30 @@ export function toMemory(namespace: string, row: MemoryRow): Memory {
   if (row[9] !== null) memory.speaker = row[9];
   if (row[13] !== null) memory.model = row[13];
   if (chunk !== null) {
-    memory.source = {
-      documentId: row[24]!,
-      uri: row[25]!,
-      ...(row[26] === null ? {} : { title: row[26] }),
-      headings: parseTags(row[17]),
-      chunk,
-      start: row[15]!,
-      end: row[16]!,
-    };
+    memory.source = chunkSource(row[24]!, row[25]!, row[26], row[17], chunk, row[15]!, row[16]!);
   }
   return memory;
+}
+
+/** Where a chunk stands in its document, from the cells that tell it. */
+export function chunkSource(
+  documentId: string,
+  uri: string,
+  title: string | null,
+  headings: string | null,
+  chunk: number,
+  start: number,
+  end: number,
+): ChunkSource {
+  return {
+    documentId,
+    uri,
+    ...(title === null ? {} : { title }),
+    headings: parseTags(headings),
+    chunk,
+    start,
+    end,
+  };
 }
 
 export function parseTags(text: string | null): readonly string[] {

@@ -1,7 +1,7 @@
 import type { RowFacts } from "../../contract/memory-store.ts";
 import { tiers } from "../../contract/tier.ts";
 import type { Connection } from "./connection.ts";
-import { joinEntry, parseTags } from "./memory-rows.ts";
+import { joinEntry, parseTags, type Writable } from "./memory-rows.ts";
 
 // Made once: a text put together for each call would be hashed each time, to find its statement.
 const selectFacts = `select m.row, e.importance, e.access_count, e.last_used_at, m.created_at, m.at, e.tier, m.speaker,
@@ -25,7 +25,7 @@ export function readFacts(
     )
     .map((cells) => {
       // By their places: to take a row apart by a pattern allocates as much as the row.
-      const facts: { -readonly [Name in keyof RowFacts]: RowFacts[Name] } = {
+      const facts: Writable<RowFacts> = {
         row: cells[0],
         importance: cells[1],
         accessCount: cells[2],

@@ -521,9 +521,9 @@ class SqliteStore implements MemoryStore {
     const names: string[] = [];
     let after = "";
     for (let more = true; more; ) {
-      const page = await this.#db.outside(() => {
-        return this.#open().all<[string, number | null]>(namesAfter, this.#context.now(), after, sliceSize);
-      });
+      const page = await this.#db.outside(() =>
+        this.#db.all<[string, number | null]>(namesAfter, this.#context.now(), after, sliceSize),
+      );
       for (const [name, holds] of page) if (holds === 1) names.push(name);
       more = page.length === sliceSize;
       if (more) await new Promise(setImmediate);

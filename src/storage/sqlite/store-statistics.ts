@@ -70,9 +70,13 @@ function tierStats(context: StoreContext, tier: Tier, kept: Sums, expired: Sums)
   };
 }
 
-/** Expired entries as rows `x`: tier by tier, so that each is a range of the expiry index. */
-const expiredEntries = `tier_count t cross join entry x indexed by entry_expiry on x.namespace = t.namespace
-  and x.tier = t.tier and x.expires_at <= ? and x.expires_at < 9007199254740991`;
+/**
+ * Entries expired at a time as rows `x`: tier by tier, so that each is a range of the expiry index.
+ * @param time Parameter that the time is bound to.
+ */
+const expiredAt = (time: string) => `tier_count t cross join entry x indexed by entry_expiry
+  on x.namespace = t.namespace and x.tier = t.tier and x.expires_at <= ${time} and x.expires_at < 9007199254740991`;
+const expiredEntries = expiredAt("?");
 
 /** What has expired and is still there, by tier. */
 export function expiredSums(context: StoreContext, only: number | null): Sums[] {
@@ -153,10 +157,8 @@ function expiredModels(context: StoreContext, only: number | null): ModelSums[] 
  * True of a namespace `n` that holds something visible: by kept sums, since no index tells a namespace's entries of every
  * kind. Takes the time, `?1`.
  */
-const holdsAnything = `(select sum(t.entries + t.pinned) from tier_count t where t.namespace = n.id) > (
-  select count(*) from tier_count t cross join entry x indexed by entry_expiry
-  on x.namespace = t.namespace and x.tier = t.tier and x.expires_at <= ?1 and x.expires_at < 9007199254740991
-  where t.namespace = n.id)`;
+const holdsAnything = `(select sum(t.entries + t.pinned) from tier_count t where t.namespace = n.id)
+  > (select count(*) from ${expiredAt("?1")} where t.namespace = n.id)`;
 
 /** Names after one, in order, each with whether its namespace holds anything visible. */
 export const namesAfter: string = `select n.name, ${holdsAnything}
