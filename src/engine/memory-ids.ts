@@ -2,7 +2,7 @@ import { randomFillSync } from "node:crypto";
 import { v7 as uuidv7 } from "uuid";
 
 const randomBytes = 16;
-/** Ids whose random bytes are asked for at once: one at a time, that takes longer than the rest of storing a text's row. */
+/** Ids whose random bytes are asked for at once: asked for one at a time, they take the greater part of an id's cost. */
 const idsAtOnce = 256;
 
 /** Makes ids of memories: UUIDv7, each greater than those it made before. */

@@ -80,16 +80,8 @@ export class RecallEchoes {
    * negation of the text stands in none of them, since a correction is no echo.
    */
   echoedShare(namespace: string, text: string): number {
-    const recent = this.#recent.get(namespace);
+    const recent = this.#recentOf(namespace);
     if (!recent) return 0;
-    const since = this.#clock.now() - keptMs;
-    if (!(recent.recalls[0]!.at > since)) {
-      const recalls = recent.recalls.filter((recall) => recall.at > since);
-      for (const recall of recent.recalls) if (!recalls.includes(recall)) this.#forget(recall);
-      if (recalls.length > 0) this.#recent.set(namespace, { recalls, shingles: undefined });
-      else this.#recent.delete(namespace);
-      return recalls.length === 0 ? 0 : this.echoedShare(namespace, text);
-    }
     recent.shingles ??= this.#settle(recent.recalls);
     const { shingles, telling } = scan(text);
     // Most texts share nothing with any of them.
@@ -100,6 +92,22 @@ export class RecallEchoes {
       .filter((recall) => telling.every((word) => recall.telling.has(word)))
       .map((recall) => own.filter((shingle) => recall.shingles.has(shingle)).length / own.length);
     return Math.max(0, ...shares);
+  }
+
+  /** The recalls that are remembered still; undefined when there are none. */
+  #recentOf(namespace: string): RecentRecalls | undefined {
+    const recent = this.#recent.get(namespace);
+    const since = this.#clock.now() - keptMs;
+    if (!recent || recent.recalls[0]!.at > since) return recent;
+    const recalls = recent.recalls.filter((recall) => recall.at > since);
+    for (const recall of recent.recalls) if (!(recall.at > since)) this.#forget(recall);
+    if (recalls.length === 0) {
+      this.#recent.delete(namespace);
+      return undefined;
+    }
+    const kept = { recalls, shingles: undefined };
+    this.#recent.set(namespace, kept);
+    return kept;
   }
 
   /** Turns texts into shingles, and lets go of them. Returns the shingles of all. */
