@@ -81,8 +81,9 @@ async function measureSize(path: string, folder: string, size: number) {
   const floor = await floorOver(tagged);
   const results = await measureOpen(path, tagged, floor, asked, questions);
   say(`${size}: comparing with exact`);
-  const cosines = await cosinesTo(asked.slice(0, comparedQuestions), floor);
-  const found = await shareFound(path, floor, tagged, asked.slice(0, comparedQuestions));
+  const compared = await comparedWith(floor, asked.slice(0, comparedQuestions));
+  const cosines = cosinesOf(compared, floor);
+  const found = await shareFound(path, floor, tagged, compared);
   say(`${size}: starting processes`);
   const coldMs = await coldStart(path, asked);
   say(`${size}: LanceDB`);
@@ -239,26 +240,38 @@ async function explained(memory: Strata, questions: readonly string[]): Promise<
   return explanations;
 }
 
+/** A question with its vector and the numbers of the hundred items nearest to it, by comparing all. */
+interface Compared {
+  readonly question: string;
+  readonly vector: Float32Array;
+  readonly nearest: readonly number[];
+}
+
+/** Questions of which the model knows something. */
+async function comparedWith(floor: PlainCosine, questions: readonly string[]): Promise<Compared[]> {
+  const model = await openBuiltinModel();
+  const { vectors } = model.doEmbed(questions);
+  return questions.flatMap((question, at) => {
+    const vector = vectors[at];
+    return vector ? { question, vector, nearest: floor.search(vector, 100) } : [];
+  });
+}
+
 /**
  * How the vectors lie: the cosines of questions to what is nearest, tenth and hundredth nearest to them, and to what
  * stands anywhere. Medians over the questions.
  */
-async function cosinesTo(questions: readonly string[], floor: PlainCosine): Promise<Record<string, number>> {
-  const found: { nearest: number[]; tenth: number[]; hundredth: number[]; anywhere: number[] } = {
-    nearest: [],
-    tenth: [],
-    hundredth: [],
-    anywhere: [],
-  };
-  for (const [at, vector] of (await vectorsOf(questions)).entries()) {
-    const cosine = (number: number | undefined) => (number === undefined ? 0 : floor.cosine(vector, number));
-    const near = floor.search(vector, 100);
-    found.nearest.push(cosine(near[0]));
-    found.tenth.push(cosine(near[9]));
-    found.hundredth.push(cosine(near[99]));
-    for (let i = 0; i < 100; i += 1) found.anywhere.push(cosine((at * 7_919 + i * 104_729) % floor.count));
-  }
-  return Object.fromEntries(Object.entries(found).map(([name, values]) => [name, median(values)]));
+function cosinesOf(compared: readonly Compared[], floor: PlainCosine): Record<string, number> {
+  const to = (place: number) =>
+    median(
+      compared.map(({ vector, nearest }) =>
+        nearest[place] === undefined ? 0 : floor.cosine(vector, nearest[place]),
+      ),
+    );
+  const anywhere = compared.flatMap(({ vector }, at) =>
+    Array.from({ length: 100 }, (_, i) => floor.cosine(vector, (at * 7_919 + i * 104_729) % floor.count)),
+  );
+  return { nearest: to(0), tenth: to(9), hundredth: to(99), anywhere: median(anywhere) };
 }
 
 /**
@@ -269,29 +282,26 @@ async function shareFound(
   path: string,
   floor: PlainCosine,
   items: readonly StoreItem[],
-  questions: readonly string[],
+  compared: readonly Compared[],
 ): Promise<Record<string, number>> {
-  const model = await openBuiltinModel();
   await using memory = await openMemory({ path, ranking: withoutBonuses });
   const found: Record<string, number> = {};
   for (const name of ["all", ...Object.keys(shares)]) {
     const tags = name === "all" ? undefined : [tagOf(name)];
     const passes = tags && Uint8Array.from(items, (item) => (item.tags?.includes(tags[0]!) ? 1 : 0));
     let sum = 0;
-    let compared = 0;
-    for (const question of questions) {
-      const vector = model.doEmbed([question]).vectors[0];
-      if (!vector) continue;
-      const nearest = floor.search(vector, limit, passes);
+    let asked = 0;
+    for (const { question, vector, nearest: nearestOfAll } of compared) {
+      const nearest = passes ? floor.search(vector, limit, passes) : nearestOfAll.slice(0, limit);
       if (nearest.length === 0) continue;
       const options: RecallOptions = { limit, mode: "vector", tags, touch: false, cache: false };
       const { hits } = await memory.recall(question, { ...options, explain: true, fold: false });
       // The store keeps halves: so much may a cosine differ.
       const least = floor.cosine(vector, nearest.at(-1)!) - 2e-3;
       sum += hits.filter(({ why }) => why!.vector.raw >= least).length / nearest.length;
-      compared += 1;
+      asked += 1;
     }
-    found[name] = sum / compared;
+    found[name] = sum / asked;
   }
   return found;
 }
