@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { MemoryConsolidator, type Tier, tiers } from "../src/index.ts";
-import { createAnalyzer } from "../src/retrieval/analyzer.ts";
 import { openSqliteStore } from "../src/storage/sqlite/sqlite-store.ts";
 import { createManualClock } from "../src/testing/manual-clock.ts";
 import { inTemporaryFolder } from "./temporary-folder.ts";
@@ -43,7 +42,7 @@ const scope = { namespace: "year" };
 export async function run(): Promise<unknown> {
   return inTemporaryFolder(async (folder) => {
     const clock = createManualClock(Date.UTC(2025, 0, 1));
-    const store = await openSqliteStore(join(folder, "year.db"), { clock, analyzer: createAnalyzer() });
+    const store = await openSqliteStore(join(folder, "year.db"), { clock });
     const consolidator = new MemoryConsolidator(store, { namespace: scope.namespace, clock });
     const random = seeded(20250101);
     const followed = new Map<string, Followed>();

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { afterEach, beforeEach, suite, test } from "node:test";
 import { openMemory } from "../engine/open-memory.ts";
 import { openSqliteStore } from "../storage/sqlite/sqlite-store.ts";
-import { plainAnalyzer } from "../testing/store-samples.ts";
 import { type Recording, recordRun } from "./recorded-run.ts";
 
 suite("strata tune", () => {
@@ -26,7 +25,7 @@ suite("strata tune", () => {
 
   test("shows decisions with what was before and after", async () => {
     assert.match((await strata("tune")).stderr, /Nothing was tuned yet/);
-    const store = await openSqliteStore(database, { analyzer: plainAnalyzer });
+    const store = await openSqliteStore(database);
     const decision = {
       parameter: "candidates",
       before: 100,

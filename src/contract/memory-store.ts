@@ -80,9 +80,6 @@ export interface MemoryStore {
   /** Stored vectors in the order of `ids`; null where there is none. */
   vectors(scope: Scope, ids: readonly string[]): Promise<(StoredVector | null)[]>;
 
-  /** Rows whose content holds the terms in this order, next to each other; at most `limit`. */
-  phraseRows(scope: Scope, terms: readonly string[], limit: number): Promise<Float64Array>;
-
   /** Adds uses: raises access counts, last use and expiry. Not a write: no number in the feed. */
   touch(scope: Scope, uses: readonly Use[], call?: StoreCall): Promise<void>;
 
@@ -529,7 +526,6 @@ export type OrphanKind =
   | "entriesWithoutMemory"
   | "documentsWithoutEntry"
   | "vectorsWithoutMemory"
-  | "wordsWithoutMemory"
   | "tagsWithoutEntry";
 
 export type OrphanCounts = Readonly<Record<OrphanKind, number>>;

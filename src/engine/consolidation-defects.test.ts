@@ -8,7 +8,7 @@ import { MemoryConsolidator } from "../consolidation/memory-consolidator.ts";
 import { defaultTierTable } from "../contract/tier.ts";
 import { createInMemoryStore } from "../storage/in-memory/in-memory-store.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
-import { plainAnalyzer, sampleEntry } from "../testing/store-samples.ts";
+import { sampleEntry } from "../testing/store-samples.ts";
 import { openMemory } from "./open-memory.ts";
 
 const scope = { namespace: "default" };
@@ -25,7 +25,7 @@ suite("defects of the reference's consolidator", () => {
 
   function setup() {
     const clock = createManualClock();
-    const store = createInMemoryStore({ analyzer: plainAnalyzer, clock });
+    const store = createInMemoryStore({ clock });
     return { clock, store, consolidator: new MemoryConsolidator(store, { clock }) };
   }
 

@@ -12,13 +12,7 @@ import type { MemoryStore, NewEntry } from "../contract/memory-store.ts";
 import { createInMemoryStore } from "../storage/in-memory/in-memory-store.ts";
 import { openSqliteStore } from "../storage/sqlite/sqlite-store.ts";
 import { createManualClock, type ManualClock } from "../testing/manual-clock.ts";
-import {
-  plainAnalyzer,
-  sampleChunks,
-  sampleDocument,
-  sampleEntry,
-  sampleVector,
-} from "../testing/store-samples.ts";
+import { sampleChunks, sampleDocument, sampleEntry, sampleVector } from "../testing/store-samples.ts";
 import { memoryComposer } from "./compose-memories.ts";
 import { openMemory } from "./open-memory.ts";
 
@@ -30,9 +24,8 @@ const minuteMs = 60_000;
 let files = 0;
 
 const drivers = {
-  sqlite: (clock: ManualClock) =>
-    openSqliteStore(join(folder, `${files++}.db`), { analyzer: plainAnalyzer, clock }),
-  "in-memory": async (clock: ManualClock) => createInMemoryStore({ analyzer: plainAnalyzer, clock }),
+  sqlite: (clock: ManualClock) => openSqliteStore(join(folder, `${files++}.db`), { clock }),
+  "in-memory": async (clock: ManualClock) => createInMemoryStore({ clock }),
 };
 
 const embed = async (_: unknown, texts: readonly string[]) =>

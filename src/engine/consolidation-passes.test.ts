@@ -14,7 +14,7 @@ import { defaultTierTable, type Tier, type TierTable, tiers } from "../contract/
 import { createInMemoryStore } from "../storage/in-memory/in-memory-store.ts";
 import { openSqliteStore } from "../storage/sqlite/sqlite-store.ts";
 import { createManualClock, type ManualClock } from "../testing/manual-clock.ts";
-import { plainAnalyzer, sampleChunks, sampleDocument, sampleEntry } from "../testing/store-samples.ts";
+import { sampleChunks, sampleDocument, sampleEntry } from "../testing/store-samples.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "strata-passes-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -25,9 +25,8 @@ let files = 0;
 
 const drivers = {
   sqlite: (clock: ManualClock, table: TierTable) =>
-    openSqliteStore(join(folder, `${files++}.db`), { analyzer: plainAnalyzer, clock, tiers: table }),
-  "in-memory": async (clock: ManualClock, table: TierTable) =>
-    createInMemoryStore({ analyzer: plainAnalyzer, clock, tiers: table }),
+    openSqliteStore(join(folder, `${files++}.db`), { clock, tiers: table }),
+  "in-memory": async (clock: ManualClock, table: TierTable) => createInMemoryStore({ clock, tiers: table }),
 };
 
 interface Setup {

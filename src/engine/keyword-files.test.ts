@@ -68,8 +68,8 @@ async function answers(from: Retriever): Promise<unknown> {
 }
 
 for (const [driver, open] of [
-  ["SQLite", () => openSqliteStore(join(folder, "memory.db"), { analyzer, clock: createManualClock() })],
-  ["in-memory", async () => createInMemoryStore({ analyzer, clock: createManualClock() })],
+  ["SQLite", () => openSqliteStore(join(folder, "memory.db"), { clock: createManualClock() })],
+  ["in-memory", async () => createInMemoryStore({ clock: createManualClock() })],
 ] satisfies [string, () => Promise<MemoryStore>][]) {
   suite(`words in files over the ${driver} store`, () => {
     test("answers stay those of an index in memory while memories come, change and leave; nothing erased stays on disk", async () => {

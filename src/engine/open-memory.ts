@@ -141,7 +141,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     preloaded.catch(() => {});
     void import("../retrieval/retriever.ts").catch(() => {});
   }
-  const store = await openSqliteStore(path, { tiers, decayRate, durability, clock, analyzer });
+  const store = await openSqliteStore(path, { tiers, decayRate, durability, clock });
   const parts = new Parts(store, clock, {
     embedder() {
       const first = preloaded;

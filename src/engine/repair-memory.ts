@@ -2,7 +2,6 @@ import { existsSync } from "node:fs";
 import { type ConfigOverrides, loadConfig } from "../config/config.ts";
 import { type Clock, systemClock } from "../contract/clock.ts";
 import { StrataError } from "../contract/errors.ts";
-import { createAnalyzer } from "../retrieval/analyzer.ts";
 import type { RepairReport } from "../storage/sqlite/repair-report.ts";
 import { checkFlag, checkOptions } from "./check-values.ts";
 
@@ -48,6 +47,5 @@ export async function repairMemory(options?: RepairMemoryOptions): Promise<Repai
     );
   }
   const { repairDatabase } = await import("../storage/sqlite/repair-database.ts");
-  const analyzer = createAnalyzer();
-  return repairDatabase(path, target, { analyzer, decayRate, now: clock.now(), replace: inPlace, signal });
+  return repairDatabase(path, target, { decayRate, now: clock.now(), replace: inPlace, signal });
 }

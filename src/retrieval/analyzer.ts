@@ -1,11 +1,14 @@
 import { stemmer } from "stemmer";
-import type { TextAnalyzer } from "../contract/text-analyzer.ts";
 import { AsciiTokens, hashOf, maxTokenLength, maxTokens } from "./ascii-tokens.ts";
 import { stopWords } from "./stop-words.ts";
 import { type TermReading, TermTable } from "./term-table.ts";
 
-/** The analyzer with what the keyword index needs beyond the port. */
-export interface Analyzer extends TextAnalyzer {
+/** The one tokenizer of all keyword search. */
+export interface Analyzer {
+  /** Changes whenever the same text may give other terms; what was derived with another version is derived again. */
+  readonly version: string;
+  /** Terms of a text in order, stop words left out. */
+  terms(text: string): string[];
   /**
    * Calls `visit` for each term of a text in order, stop words included, with where it stands in UTF-16 units. A term
    * is lower-cased and stemmed and holds no white space.

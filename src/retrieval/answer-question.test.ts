@@ -44,7 +44,7 @@ const kin: PieceVectors = {
 };
 
 function setUp(options?: Partial<RetrieverOptions>): { store: FakeStore; retriever: Retriever } {
-  const store = new FakeStore(analyzer);
+  const store = new FakeStore();
   const pieces = async (): Promise<PieceVectors> => kin;
   const retriever = new Retriever({
     store: store.port,

@@ -3,7 +3,6 @@ import type { Memory } from "../contract/memory.ts";
 import type { ChangePage, IndexRow, MemoryStore, MovedRow, RowFacts } from "../contract/memory-store.ts";
 import type { Scope } from "../contract/scope.ts";
 import type { Tier } from "../contract/tier.ts";
-import type { Analyzer } from "./analyzer.ts";
 
 /** What a test says of a memory; the rest is filled in. */
 export type FakeMemory = Partial<Memory> & { readonly content: string; readonly vector?: number[] | null };
@@ -21,16 +20,11 @@ export class FakeStore {
   truncatedBefore = 0;
   tellsMoves = true;
   readonly hidden: Set<number> = new Set();
-  readonly #analyzer: Analyzer;
   readonly #rows = new Map<string, Map<number, Stored>>();
   readonly #leases = new Map<string, string>();
   readonly #log = new Map<string, number[]>();
   readonly #moves = new Map<string, readonly MovedRow[]>();
   #nextRow = 1;
-
-  constructor(analyzer: Analyzer) {
-    this.#analyzer = analyzer;
-  }
 
   get port(): MemoryStore {
     return this as unknown as MemoryStore;
@@ -130,14 +124,6 @@ export class FakeStore {
       if (filter.tiers && !filter.tiers.includes(memory.tier)) return false;
       return !this.hidden.has(row) && (filter.tags ?? []).every((tag) => memory.tags.includes(tag));
     });
-    return Float64Array.from(matches, ({ row }) => row);
-  }
-
-  async phraseRows({ namespace }: Scope, terms: readonly string[]): Promise<Float64Array> {
-    const phrase = ` ${terms.join(" ")} `;
-    const matches = this.rows(namespace).filter(({ memory }) =>
-      ` ${this.#analyzer.terms(memory.content).join(" ")} `.includes(phrase),
-    );
     return Float64Array.from(matches, ({ row }) => row);
   }
 

@@ -23,7 +23,7 @@ async function held(): Promise<{ readonly objects: number; readonly all: number 
 /** A store of namespaces of so many memories each, all texts and vectors made as they are read. */
 function setUp(memories: number, maxIndexBytes: number): Retriever {
   const analyzer = createAnalyzer();
-  const store = new FakeStore(analyzer);
+  const store = new FakeStore();
   const vector = new Float16Array(dimensions).fill(1 / 16);
   const words = Array.from({ length: 3_000 }, (_, i) => `word${i}`);
   store.changes = async ({ namespace }) => {

@@ -26,7 +26,7 @@ const home = { namespace: "home" };
 const size = 2_100;
 const questions = ["word7 word11", "Ada word3", "word400"];
 const folder = mkdtempSync(join(tmpdir(), "strata-snapshots-"));
-const store = new FakeStore(analyzer);
+const store = new FakeStore();
 let expected: unknown;
 let whole: Buffer;
 
@@ -214,7 +214,7 @@ test("a stale snapshot is followed up from where it stands", async () => {
 
 test("the snapshot of a database that was replaced by another is not used", async () => {
   writeFileSync(file(), whole);
-  const other = new FakeStore(analyzer);
+  const other = new FakeStore();
   for (let i = 0; i < size + 10; i++) {
     other.put("home", { id: `other${i}`, content: `other${i}`, vector: [1, 1, 1, 1] });
   }

@@ -83,7 +83,7 @@ test("answers are the same to the bit whether words are in memory or in files", 
   let onDisk = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(change, { minLength: 10, maxLength: 60 }), async (changes) => {
-      const store = new FakeStore(analyzer);
+      const store = new FakeStore();
       const inMemory = retriever(store);
       const inFiles = retriever(store, { maxIndexBytes: 1, snapshotFolder: folder });
       for (const each of changes) {
@@ -128,7 +128,7 @@ test("answers are the same to the bit whether words are in memory or in files", 
 });
 
 test("an index larger than the bound is made, asked by many at once, changed, cleared of its dead, kept and read again within it", async () => {
-  const store = new FakeStore(analyzer);
+  const store = new FakeStore();
   const next = random(3);
   const words = (count: number): string =>
     Array.from({ length: count }, () => `w${Math.floor(next() ** 3 * 20_000)}`).join(" ");
@@ -191,7 +191,7 @@ function scratchFiles(): string[] {
 const noProc = existsSync("/proc/self/fd") ? false : "needs /proc to reach a file without a name";
 
 test("a file of words that was torn changes no answer, and none is left open", { skip: noProc }, async () => {
-  const store = new FakeStore(analyzer);
+  const store = new FakeStore();
   for (let i = 0; i < 300; i++)
     store.put("home", { content: `word${i % 50} word${i % 7}`, vector: vectorOf(`${i}`) });
   const inMemory = retriever(store);
@@ -219,7 +219,7 @@ test("a file of words that was torn changes no answer, and none is left open", {
 });
 
 test("an index stays within its bound while it is made", async () => {
-  const store = new FakeStore(analyzer);
+  const store = new FakeStore();
   const next = random(5);
   for (let i = 0; i < 4_000; i++) {
     const words = Array.from({ length: 60 }, () => `w${Math.floor(next() ** 3 * 20_000)}`);

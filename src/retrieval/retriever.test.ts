@@ -44,7 +44,7 @@ const embedder: Embedder = {
 };
 
 function setUp(options?: Partial<RetrieverOptions>): { store: FakeStore; retriever: Retriever } {
-  const store = new FakeStore(analyzer);
+  const store = new FakeStore();
   const clock = { now: () => 0, monotonic: () => 0, schedule: () => () => {} };
   return { store, retriever: new Retriever({ store: store.port, embedder, analyzer, clock, ...options }) };
 }
@@ -451,6 +451,42 @@ test("a search knows quoted words, beginnings, identifiers, and words of one and
   }
   assert.deepEqual(await find("茶"), ["我喜欢喝茶"]);
   assert.deepEqual(await find("喜欢"), ["我喜欢喝茶"]);
+});
+
+test("a phrase is found among any number of memories that hold its words apart", async () => {
+  const { store, retriever } = setUp();
+  for (let i = 0; i < 400; i++) put(store, `brown and quick ${i}`);
+  put(store, "of all foxes that anybody had ever seen in those hills a quick and brown one was the first");
+  const { hits, explanation } = await retriever.search(home, '"quick brown" fox*', {
+    limit: 3,
+    explain: true,
+  });
+  assert.equal(hits.length, 1);
+  assert.match(hits[0]!.memory.content, /^of all foxes/);
+  assert.deepEqual(explanation?.dropped, []);
+  const apart = await retriever.search(home, '"quick brown"', { limit: 3, explain: true });
+  assert.deepEqual(contents(apart), contents({ hits }));
+  assert.equal(apart.explanation?.dropped[0]?.count, 400);
+});
+
+test("quoted words find exactly the memories in whose content they stand together", async () => {
+  const words = fc.array(fc.constantFrom("tea", "green", "the", "Go", "茶茶", "ERR_FOO", "of"), {
+    minLength: 1,
+    maxLength: 5,
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(words, { minLength: 1, maxLength: 30 }), words, async (texts, asked) => {
+      const { store, retriever } = setUp();
+      for (const text of texts) put(store, text.join(" "));
+      const phrase = analyzer.terms(asked.join(" "));
+      const holds = (text: readonly string[]): boolean =>
+        ` ${analyzer.terms(text.join(" ")).join(" ")} `.includes(` ${phrase.join(" ")} `);
+      const expected = phrase.length > 1 ? texts.filter(holds) : undefined;
+      const { hits } = await retriever.search(home, `"${asked.join(" ")}"`, { limit: 100 });
+      const found = hits.map(({ memory }) => memory.content).sort();
+      if (expected) assert.deepEqual(found, expected.map((text) => text.join(" ")).sort());
+    }),
+  );
 });
 
 test("no question and no search fails, whatever it is made of", async () => {

@@ -12,7 +12,7 @@ import type { Selection } from "./selections.ts";
 
 /**
  * Scores contents by the words searched for: those that hold all of them (1 to 2) before those that hold some
- * (0 to 1), within each by BM25 divided by the greatest. One that lacks a beginning is not found.
+ * (0 to 1), within each by BM25 divided by the greatest. One that lacks what is required is not found.
  * @returns The best slots, the share of the words' idf that each holds, and how many slots hold any.
  */
 export function scoreSearch(
@@ -27,8 +27,8 @@ export function scoreSearch(
   const shares = new Float64Array(size);
   const held = new Uint8Array(size);
   const lastUnit = new Uint8Array(size);
-  const beginnings = new Uint8Array(size);
-  const beginningCount = units.filter(({ prefix }) => prefix !== undefined).length;
+  const requiredHeld = new Uint8Array(size);
+  const requiredCount = units.filter(({ required }) => required).length;
   const norms = new LengthNorms(index, "content", bm25);
   let totalIdf = 0;
   units.forEach((unit, at) => {
@@ -46,7 +46,7 @@ export function scoreSearch(
           if ((counts[entry]! & 0xff) === 0 || lastUnit[slot] === at + 1) continue;
           lastUnit[slot] = at + 1;
           held[slot]!++;
-          if (unit.prefix !== undefined) beginnings[slot]!++;
+          if (unit.required) requiredHeld[slot]!++;
           shares[slot]! += unitIdf;
         }
       }
@@ -55,7 +55,7 @@ export function scoreSearch(
 
   let greatest = 0;
   for (let slot = 0; slot < size; slot++) {
-    if (selection.mask[slot] !== 1 || beginnings[slot] !== beginningCount) scores[slot] = 0;
+    if (selection.mask[slot] !== 1 || requiredHeld[slot] !== requiredCount) scores[slot] = 0;
     greatest = Math.max(greatest, scores[slot]!);
   }
   let found = 0;

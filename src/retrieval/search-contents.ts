@@ -7,7 +7,7 @@ import { type Allowed, selectSlots } from "./find-candidates.ts";
 import type { Bm25 } from "./keyword-scores.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import { scoreSearch } from "./score-search.ts";
-import { findWords, type IndexedTerms, readSearch, type SearchWords, unitName } from "./search-words.ts";
+import { findWords, readSearch, type SearchWords, unitName } from "./search-words.ts";
 
 /** How a search is made. */
 export interface ContentSearch {
@@ -34,20 +34,16 @@ interface Found {
   readonly share: number;
 }
 
-/** Rows a phrase may be found in; more are cut. */
-const maxPhraseRows = 1_000_000;
-/** What phrases are read with: they need no index. */
-const noTerms: IndexedTerms = { of: () => [], startingWith: () => [] };
+/** Memories read at once, while what is found turns out to lack a phrase or a beginning. */
+const maxBatch = 256;
 const noBonuses: HitExplanation["bonuses"] = { importance: 0, recency: 0, access: 0, speaker: 0, time: 0 };
 
 /** Finds memories by the words of their contents alone, never by what stands around them. */
 export async function searchContents(text: string, search: ContentSearch): Promise<Recall> {
   const { store, scope, analyzer, limit, minScore, explain, timer } = search;
-  const phraseRows = await rowsOfPhrases(text, search);
-  timer.end("phrases");
   const hits: Hit[] = [];
   const seen = new Set<number>();
-  /** Results asked of the index: grows when many of them turn out to be invisible or lack a beginning. */
+  /** Results asked of the index: grows when many of them turn out to be invisible or lack a phrase or a beginning. */
   let depth = limit + 32;
   let words: SearchWords;
   let dropped = 0;
@@ -60,15 +56,18 @@ export async function searchContents(text: string, search: ContentSearch): Promi
     timer.end("follow");
     keywordPath = index.postings.onDisk ? "disk" : "memory";
     words = readSearch(text, analyzer, index.postings);
-    const allowed = { ...search.allowed, rows: intersect(search.allowed.rows, phraseRows) };
-    const scored = scoreSearch(index, words.units, search.bm25, selectSlots(index, allowed, seen), depth);
+    const selection = selectSlots(index, search.allowed, seen);
+    const scored = scoreSearch(index, words.units, search.bm25, selection, depth);
     const { rows } = index.columns.arrays;
     const found = Array.from(scored.slots, (slot, at): Found => {
       return { row: rows[slot]!, score: scored.scores[at]!, share: scored.shares[at]! };
     });
     timer.end("score");
-    for (let at = 0; at < found.length && hits.length < limit; at += limit) {
-      const batch = found.slice(at, at + limit);
+    let batchSize = limit;
+    for (let at = 0; at < found.length && hits.length < limit; ) {
+      const batch = found.slice(at, at + batchSize);
+      at += batch.length;
+      batchSize = Math.max(limit, Math.min(2 * batchSize, maxBatch));
       const memories = await store.read(
         scope,
         batch.map(({ row }) => row),
@@ -77,8 +76,8 @@ export async function searchContents(text: string, search: ContentSearch): Promi
         if (hits.length === limit) break;
         seen.add(row);
         const memory = memories[i];
-        const held = memory && findWords(memory.content, words.units, analyzer);
-        if (!memory || !held?.allBeginnings || !(share >= minScore)) {
+        const held = memory && findWords(memory.content, words, analyzer);
+        if (!memory || !held?.allRequired || !(share >= minScore)) {
           dropped++;
           continue;
         }
@@ -97,22 +96,6 @@ export async function searchContents(text: string, search: ContentSearch): Promi
   }
   if (!explain) return { hits };
   return { hits, explanation: explanationOf(words, search, keywordPath, hits.length + dropped, dropped) };
-}
-
-async function rowsOfPhrases(text: string, search: ContentSearch): Promise<Float64Array | undefined> {
-  const { phrases } = readSearch(text, search.analyzer, noTerms);
-  let rows: Float64Array | undefined;
-  for (const terms of phrases) {
-    rows = intersect(rows, await search.store.phraseRows(search.scope, terms, maxPhraseRows));
-  }
-  return rows;
-}
-
-/** Rows in both; absent stands for all. */
-function intersect(a: Float64Array | undefined, b: Float64Array | undefined): Float64Array | undefined {
-  if (!a || !b) return a ?? b;
-  const inB = new Set(b);
-  return a.filter((row) => inB.has(row));
 }
 
 function explained(score: number, share: number, matchedTerms: readonly string[]): HitExplanation {
@@ -143,7 +126,12 @@ function explanationOf(
     path: { vector: "none", keyword: keywordPath },
     dropped:
       dropped > 0
-        ? [{ reason: "not visible any more, under minScore, or without the beginning", count: dropped }]
+        ? [
+            {
+              reason: "not visible any more, under minScore, or without the phrase or beginning",
+              count: dropped,
+            },
+          ]
         : [],
     stages: search.timer.stages,
     ranking: search.ranking(),

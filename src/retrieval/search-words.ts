@@ -12,12 +12,14 @@ export interface SearchUnit {
   readonly keys: readonly string[];
   /** Lower-cased beginning that a word of the content must have. */
   readonly prefix?: string;
+  /** A memory without it is not found: beginnings, and what stands in a phrase. */
+  readonly required: boolean;
 }
 
 /** What `search` was asked for. */
 export interface SearchWords {
   readonly units: readonly SearchUnit[];
-  /** Terms of each quoted phrase of two words or more. */
+  /** Terms of each quoted phrase of two words or more, which stand next to each other but for stop words. */
   readonly phrases: readonly (readonly string[])[];
 }
 
@@ -31,24 +33,26 @@ const longestSuffix = 7;
 export function readSearch(text: string, analyzer: Analyzer, postings: IndexedTerms): SearchWords {
   const units = new Map<string, SearchUnit>();
   const phrases: string[][] = [];
-  const addWords = (words: string): void => {
+  const addWords = (words: string, inPhrase: boolean): void => {
     analyzer.visit(words, (term, stop) => {
       // What is a stop word here may stand in a text as a name: "it" finds IT.
       const keys = stop ? [stopMark + term, term] : [term];
-      if (units.size < maxUnits) units.set(term, { keys });
+      const required = units.get(term)?.required || (inPhrase && !stop);
+      if (units.size < maxUnits) units.set(term, { keys, required });
     });
   };
   const parts = text.slice(0, maxQuestionLength).matchAll(/"([^"]*)"?|(\S*[\p{L}\p{N}])\*(?=\s|$)|[^\s"]+/gu);
   for (const [whole, quoted, beginning] of parts) {
     if (quoted !== undefined) {
       const terms = analyzer.terms(quoted);
-      if (terms.length > 1 && phrases.length < maxPhrases) phrases.push(terms);
-      addWords(quoted);
+      const isPhrase = terms.length > 1 && phrases.length < maxPhrases;
+      if (isPhrase) phrases.push(terms);
+      addWords(quoted, isPhrase);
     } else if (beginning !== undefined && /^[\p{L}\p{M}\p{N}]+$/u.test(beginning)) {
       const prefix = beginning.toLowerCase();
       if (units.size < maxUnits)
-        units.set(`${prefix}*`, { keys: expand(prefix, analyzer, postings), prefix });
-    } else addWords(whole);
+        units.set(`${prefix}*`, { keys: expand(prefix, analyzer, postings), prefix, required: true });
+    } else addWords(whole, false);
   }
   return { units: [...units.values()], phrases };
 }
@@ -71,8 +75,8 @@ export interface HeldWords {
   readonly ranges: readonly { readonly start: number; readonly end: number }[];
   /** The search's words that stand there, as the search has them. */
   readonly names: readonly string[];
-  /** Each beginning that was searched for is the beginning of some word. */
-  readonly allBeginnings: boolean;
+  /** Each beginning that was searched for is the beginning of some word, and each phrase stands there. */
+  readonly allRequired: boolean;
 }
 
 /** How a unit is called where it is shown: `pre*` or the term. */
@@ -81,7 +85,7 @@ export function unitName(unit: SearchUnit): string {
 }
 
 /** Finds in a content what was searched for. */
-export function findWords(content: string, units: readonly SearchUnit[], analyzer: Analyzer): HeldWords {
+export function findWords(content: string, { units, phrases }: SearchWords, analyzer: Analyzer): HeldWords {
   const names = new Map<string, string>();
   const beginnings: string[] = [];
   for (const unit of units) {
@@ -90,7 +94,9 @@ export function findWords(content: string, units: readonly SearchUnit[], analyze
   }
   const held = new Set<string>();
   const ranges: { start: number; end: number }[] = [];
+  const terms: string[] = [];
   analyzer.visit(content, (term, stop, start, end) => {
+    if (!stop) terms.push(term);
     const name = names.get(term) ?? (stop ? names.get(stopMark + term) : undefined);
     if (name !== undefined) held.add(name);
     let matches = name !== undefined;
@@ -110,6 +116,12 @@ export function findWords(content: string, units: readonly SearchUnit[], analyze
   return {
     ranges,
     names: [...held],
-    allBeginnings: beginnings.every((beginning) => held.has(`${beginning}*`)),
+    allRequired:
+      beginnings.every((beginning) => held.has(`${beginning}*`)) &&
+      phrases.every((phrase) => holdsRun(terms, phrase)),
   };
+}
+
+function holdsRun(terms: readonly string[], run: readonly string[]): boolean {
+  return terms.some((_, start) => run.every((term, at) => terms[start + at] === term));
 }

@@ -13,14 +13,7 @@ import type { MemoryStore, NewEntry } from "../contract/memory-store.ts";
 import { utcDay } from "../contract/relevance.ts";
 import { type Tier, type TierTable, tiers } from "../contract/tier.ts";
 import { createManualClock } from "../testing/manual-clock.ts";
-import {
-  hashOf,
-  plainAnalyzer,
-  sampleChunks,
-  sampleDocument,
-  sampleEntry,
-  sampleVector,
-} from "../testing/store-samples.ts";
+import { hashOf, sampleChunks, sampleDocument, sampleEntry, sampleVector } from "../testing/store-samples.ts";
 import { createInMemoryStore } from "./in-memory/in-memory-store.ts";
 import { checkConsistency } from "./sqlite/check-consistency.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
@@ -167,7 +160,7 @@ test("the drivers show the same memories after any sequence of operations, and n
         const clock = createManualClock();
         // One driver's journal is trimmed by every write, the other's by cleanups.
         const forgetRetentionMs = 10_000 * dayMs;
-        const options = { clock, tiers: table, analyzer: plainAnalyzer, decayRate, forgetRetentionMs };
+        const options = { clock, tiers: table, decayRate, forgetRetentionMs };
         const path = join(folder, `${files++}.db`);
         const sqlite = await openSqliteStore(path, options);
         const plain = createInMemoryStore(options);

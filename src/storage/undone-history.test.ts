@@ -11,7 +11,7 @@ import { utcDay } from "../contract/relevance.ts";
 import { type TierTable, tiers } from "../contract/tier.ts";
 import { publish, scope, stateOf } from "../testing/contract-bench.ts";
 import { createManualClock, type ManualClock } from "../testing/manual-clock.ts";
-import { plainAnalyzer, sampleEntry } from "../testing/store-samples.ts";
+import { sampleEntry } from "../testing/store-samples.ts";
 import { createInMemoryStore } from "./in-memory/in-memory-store.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 
@@ -54,9 +54,9 @@ type Run = typeof run extends fc.Arbitrary<infer T> ? T : never;
 
 const drivers = {
   SQLite: (clock: ManualClock, file: number) =>
-    openSqliteStore(join(folder, `${file}.db`), { clock, tiers: table, analyzer: plainAnalyzer }),
+    openSqliteStore(join(folder, `${file}.db`), { clock, tiers: table }),
   "in-memory of two partitions": async (clock: ManualClock) =>
-    createInMemoryStore({ clock, tiers: table, analyzer: plainAnalyzer, partitions: 2 }),
+    createInMemoryStore({ clock, tiers: table, partitions: 2 }),
 };
 
 for (const [name, open] of Object.entries(drivers)) {

@@ -82,12 +82,7 @@ export async function stateOf(store: MemoryStore): Promise<unknown> {
     ({ cursor, more } = page);
   }
   index.sort((one, two) => one.row - two.row);
-  const words = [];
-  for (const { id, content } of memories) {
-    const terms = content.toLowerCase().split(" ");
-    words.push([id, (await store.phraseRows(scope, terms, 1_000)).length]);
-  }
-  return { memories, documents, stats, index, words };
+  return { memories, documents, stats, index };
 }
 
 export async function rejects(promise: Promise<unknown>, code: StrataError["code"]): Promise<void> {

@@ -37,7 +37,6 @@ export function lifeContract(bench: () => ContractBench): void {
       assert.deepEqual(await store.vectors(scope, ["a"]), [null]);
       assert.deepEqual(await ids({ tags: ["t"] }), []);
       assert.deepEqual((await store.list(scope, {}, { limit: 5 })).memories, []);
-      assert.equal((await store.phraseRows(scope, ["short"], 5)).length, 0);
       assert.deepEqual((await store.changes(scope, undefined, 5)).rows, []);
       await rejects(store.update(scope, "a", { importance: 1 }), "NOT_FOUND");
       assert.equal((await store.forget(scope, {})).forgotten, 0);

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import type { MemoryStore } from "../contract/memory-store.ts";
-import type { TextAnalyzer } from "../contract/text-analyzer.ts";
 import { isTier, type TierTable, tiers } from "../contract/tier.ts";
 import { addingContract } from "./adding-contract.ts";
 import { candidateContract } from "./candidate-contract.ts";
@@ -22,14 +21,7 @@ import { lifeContract } from "./life-contract.ts";
 import { createManualClock, type ManualClock } from "./manual-clock.ts";
 import { moveContract } from "./move-contract.ts";
 import { snapshotContract } from "./snapshot-contract.ts";
-import {
-  hashOf,
-  plainAnalyzer,
-  sampleChunks,
-  sampleDocument,
-  sampleEntry,
-  sampleVector,
-} from "./store-samples.ts";
+import { hashOf, sampleChunks, sampleDocument, sampleEntry, sampleVector } from "./store-samples.ts";
 import { undoContract } from "./undo-contract.ts";
 import { vectorContract } from "./vector-contract.ts";
 
@@ -37,7 +29,6 @@ import { vectorContract } from "./vector-contract.ts";
 export interface ContractStoreOptions {
   readonly clock: ManualClock;
   readonly tiers: TierTable;
-  readonly analyzer: TextAnalyzer;
   readonly decayRate: number;
   /** Writes for which the feed remembers what left. */
   readonly feedReach: number;
@@ -66,7 +57,6 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
       const limits = { ttlSeconds: 0, capacity: 0 };
       options = {
         clock,
-        analyzer: plainAnalyzer,
         decayRate: 0.1,
         feedReach: 64,
         tiers: {
@@ -110,7 +100,6 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
         await add("a", { content: "secret words", tags: ["t"] });
         assert.deepEqual(await store.get(other, ["a"]), [undefined]);
         assert.equal((await store.matchingRows(other, { tags: ["t"] })).length, 0);
-        assert.equal((await store.phraseRows(other, ["secret"], 10)).length, 0);
         assert.deepEqual((await store.changes(other, undefined, 10)).rows, []);
         const rows = await store.matchingRows(scope, {});
         assert.deepEqual(await store.read(other, [...rows]), [undefined]);
@@ -254,14 +243,12 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
         assert.deepEqual(await ids({ tags: ["new"] }), ["a"]);
       });
 
-      test("new content brings its hash, vector and words", async () => {
+      test("new content brings its hash and vector", async () => {
         await add("a", { content: "green tea" });
         const content = { text: "black coffee", hash: hashOf("black coffee"), vector: sampleVector(3) };
         const { memory } = await store.update(scope, "a", { content });
         assert.equal(memory.content, "black coffee");
         assert.deepEqual((await store.vectors(scope, ["a"]))[0], sampleVector(3));
-        assert.equal((await store.phraseRows(scope, ["green", "tea"], 5)).length, 0);
-        assert.equal((await store.phraseRows(scope, ["black", "coffee"], 5)).length, 1);
       });
 
       test("an expected version that has passed is a conflict", async () => {
@@ -314,7 +301,6 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
         const { forgotten, run } = await store.forget(scope, { tags: ["t"] });
         assert.equal(forgotten, 2);
         assert.deepEqual(await ids(), ["b"]);
-        assert.equal((await store.phraseRows(scope, ["text"], 5)).length, 1);
         const { entries } = await store.journal(scope, { limit: 5 });
         assert.deepEqual(
           entries.map((entry) => [entry.kind, entry.run]),
@@ -396,7 +382,6 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
         await store.addChunks(staged, sampleChunks("doc", ["first part ", "second part"]));
         assert.deepEqual(await ids(), []);
         assert.equal(await store.document(scope, "doc"), undefined);
-        assert.equal((await store.phraseRows(scope, ["first"], 5)).length, 0);
         assert.equal((await store.stats(scope)).memories, 0);
         const { document, replaced } = await store.publishDocument(staged);
         assert.equal(replaced, 0);
@@ -431,7 +416,6 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
           (await store.get(scope, ["doc-0", "doc-1"])).map((memory) => memory?.content),
           ["gamma", undefined],
         );
-        assert.equal((await store.phraseRows(scope, ["alpha"], 5)).length, 0);
         assert.equal((await store.stats(scope)).memories, 1);
       });
 
@@ -472,35 +456,6 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
         const { document } = await publish("empty", []);
         assert.equal(document.chunks, 0);
         assert.equal((await store.forget(scope, { document: "empty" })).forgotten, 0);
-      });
-    });
-
-    describe("words", () => {
-      test("a phrase is found where its terms stand next to each other", async () => {
-        await add("a", { content: "the quick brown fox" });
-        await add("b", { content: "brown and quick" });
-        assert.equal((await store.phraseRows(scope, ["quick", "brown"], 5)).length, 1);
-        assert.equal((await store.phraseRows(scope, ["quick"], 5)).length, 2);
-        assert.equal((await store.phraseRows(scope, ["quick"], 1)).length, 1);
-        assert.equal((await store.phraseRows(scope, [], 5)).length, 0);
-      });
-
-      test("words around a turn are not part of its phrases", async () => {
-        await add("a", { content: "unusual beginning", thread, at: 1 });
-        await add("b", { content: "and so on", thread, at: 2 });
-        assert.equal((await store.phraseRows(scope, ["unusual"], 5)).length, 1);
-      });
-
-      test("terms hostile to a query language are only terms", async () => {
-        const terms = ['"', "'", "*", "a*", "NEAR(", "content:", "-", "^", "()", "and", "\\", "🙂", "%"];
-        await store.close();
-        const analyzer = { version: "split", terms: (text: string) => text.split(/\s+/u).filter(Boolean) };
-        store = await contract.open({ ...options, analyzer });
-        await add("a", { content: terms.join(" ") });
-        for (const term of terms) {
-          assert.equal((await store.phraseRows(scope, [term], 5)).length, 1, `term ${JSON.stringify(term)}`);
-        }
-        assert.equal((await store.phraseRows(scope, terms, 5)).length, 1);
       });
     });
 

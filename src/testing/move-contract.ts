@@ -255,7 +255,6 @@ export function moveContract(bench: () => ContractBench): void {
       });
       assert.deepEqual(await idsIn(bench()), ["a"]);
       assert.deepEqual(await store.vectors(scope, ["b"]), [null]);
-      assert.equal((await store.phraseRows(scope, ["text", "of", "b"], 5)).length, 0);
       assert.equal((await store.matchingRows(scope, { tags: ["y"] })).length, 1);
       assert.equal((await store.stats(scope)).memories, 1);
       const { entries } = await store.journal(scope, { limit: 5 });

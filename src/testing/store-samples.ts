@@ -1,13 +1,6 @@
 import { createHash } from "node:crypto";
 import type { StoredVector } from "../contract/memory.ts";
 import type { NewChunk, NewDocument, NewEntry } from "../contract/memory-store.ts";
-import type { TextAnalyzer } from "../contract/text-analyzer.ts";
-
-/** Words in lower case, for tests that need some tokenizer. */
-export const plainAnalyzer: TextAnalyzer = {
-  version: "plain-1",
-  terms: (text) => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [],
-};
 
 /** Hash of a text as memories carry it. */
 export function hashOf(text: string): string {

@@ -1,11 +1,10 @@
 import { readFileSync } from "node:fs";
 import type { ConsolidationAction } from "../../src/contract/consolidation.ts";
 import { openSqliteStore } from "../../src/storage/sqlite/sqlite-store.ts";
-import { plainAnalyzer } from "../../src/testing/store-samples.ts";
 
 /** Applies a plan in slices once a line comes in, and writes the outcomes to standard output. */
 const [path = "", plan = "", run = ""] = process.argv.slice(2);
-const store = await openSqliteStore(path, { analyzer: plainAnalyzer });
+const store = await openSqliteStore(path);
 const actions: ConsolidationAction[] = JSON.parse(readFileSync(plan, "utf8"));
 process.stdout.write("ready\n");
 await new Promise((resolve) => process.stdin.once("data", resolve));

@@ -1,9 +1,9 @@
 import { StrataError } from "../../src/contract/errors.ts";
 import { openSqliteStore } from "../../src/storage/sqlite/sqlite-store.ts";
-import { plainAnalyzer, sampleEntry } from "../../src/testing/store-samples.ts";
+import { sampleEntry } from "../../src/testing/store-samples.ts";
 
 /** Stores until the disk is full, then tells how many memories were acknowledged and what the failure said. */
-const store = await openSqliteStore(process.argv[2] ?? "", { analyzer: plainAnalyzer });
+const store = await openSqliteStore(process.argv[2] ?? "");
 let acknowledged = 0;
 try {
   for (;;) {

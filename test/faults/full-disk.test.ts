@@ -7,7 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openSqliteStore } from "../../src/storage/sqlite/sqlite-store.ts";
-import { plainAnalyzer, sampleEntry } from "../../src/testing/store-samples.ts";
+import { sampleEntry } from "../../src/testing/store-samples.ts";
 
 const program = fileURLToPath(new URL("filling-process.ts", import.meta.url));
 const scope = { namespace: "full" };
@@ -31,7 +31,7 @@ test("a full disk is reported, keeps what was acknowledged and takes nothing by 
   const database = new DatabaseSync(path);
   assert.equal(database.prepare("pragma integrity_check").get()?.["integrity_check"], "ok");
   database.close();
-  const store = await openSqliteStore(path, { analyzer: plainAnalyzer });
+  const store = await openSqliteStore(path);
   assert.equal((await store.stats(scope)).memories, acknowledged);
   assert.equal((await store.matchingRows(scope, { tags: ["t"] })).length, acknowledged);
   await store.add(scope, [sampleEntry("after")]);

@@ -7,7 +7,6 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openSqliteStore } from "../../src/storage/sqlite/sqlite-store.ts";
-import { plainAnalyzer } from "../../src/testing/store-samples.ts";
 
 const rounds = 50;
 const program = fileURLToPath(new URL("storing-process.ts", import.meta.url));
@@ -45,7 +44,7 @@ test(`every acknowledged memory survives kill -9, ${rounds} times over the same 
       .map((row) => row["integrity_check"]),
     ["ok"],
   );
-  const store = await openSqliteStore(path, { analyzer: plainAnalyzer });
+  const store = await openSqliteStore(path);
   const scope = { namespace: "killed" };
   try {
     const found = await store.get(scope, [...acknowledged]);

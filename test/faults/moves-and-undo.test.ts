@@ -11,7 +11,7 @@ import type { Memory } from "../../src/contract/memory.ts";
 import type { MemoryStore } from "../../src/contract/memory-store.ts";
 import { checkConsistency } from "../../src/storage/sqlite/check-consistency.ts";
 import { openSqliteStore } from "../../src/storage/sqlite/sqlite-store.ts";
-import { plainAnalyzer, sampleEntry } from "../../src/testing/store-samples.ts";
+import { sampleEntry } from "../../src/testing/store-samples.ts";
 
 const scope = { namespace: "n" };
 const folder = mkdtempSync(join(tmpdir(), "strata-moves-"));
@@ -20,7 +20,7 @@ const undoing = fileURLToPath(new URL("undoing-process.ts", import.meta.url));
 
 /** A store with that many memories, each turn of one of ten threads. */
 async function makeStore(path: string, count: number): Promise<MemoryStore> {
-  const store = await openSqliteStore(path, { analyzer: plainAnalyzer });
+  const store = await openSqliteStore(path);
   const entries = Array.from({ length: count }, (_, index) =>
     sampleEntry(`m${index}`, {
       thread: `thread ${index % 10}`,

@@ -11,7 +11,6 @@ import type { Memory } from "../../src/contract/memory.ts";
 import { diagnose } from "../../src/engine/doctor.ts";
 import { openMemory } from "../../src/engine/open-memory.ts";
 import { repairMemory } from "../../src/engine/repair-memory.ts";
-import { createAnalyzer } from "../../src/retrieval/analyzer.ts";
 import { checkConsistency } from "../../src/storage/sqlite/check-consistency.ts";
 import { readLogFrames } from "../../src/storage/sqlite/log-frames.ts";
 import { PageFile } from "../../src/storage/sqlite/page-file.ts";
@@ -78,7 +77,7 @@ async function repaired(damage: (copy: Buffer) => void) {
   for (const file of [path, target])
     for (const suffix of ["", "-wal", "-shm"]) rmSync(file + suffix, { force: true });
   writeFileSync(path, copy);
-  const report = await repairDatabase(path, target, { analyzer: createAnalyzer(), now: Date.now() });
+  const report = await repairDatabase(path, target, { now: Date.now() });
   assert.deepEqual(readFileSync(path), copy, "the damaged file is only read");
   return { report, found: await readAll(target) };
 }

@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { contextText, contextTurns, vectorText } from "../../src/contract/index-text.ts";
-import type { TextAnalyzer } from "../../src/contract/text-analyzer.ts";
+import { vectorText } from "../../src/contract/index-text.ts";
 import { tiers } from "../../src/contract/tier.ts";
 import { checkConsistency } from "../../src/storage/sqlite/check-consistency.ts";
 import { journalKinds } from "../../src/storage/sqlite/write-step.ts";
@@ -45,7 +44,7 @@ interface MemoryFacts {
 }
 
 /** Compares a file that nobody writes to with what its writers were told. Uncertain writes are settled as they are found. */
-export function checkFile(path: string, ledger: Ledger, analyzer: TextAnalyzer): Findings {
+export function checkFile(path: string, ledger: Ledger): Findings {
   const findings: Findings = {
     lost: [],
     duplicated: [],
@@ -79,7 +78,6 @@ export function checkFile(path: string, ledger: Ledger, analyzer: TextAnalyzer):
     checkCounts(facts, ledger, findings);
     checkDocuments(database, ledger, findings);
     checkJournal(database, ledger, findings);
-    checkWords(database, facts, analyzer, findings);
     for (const memory of facts.values()) {
       if (!sameVector(memory.vector, vectorText(fieldsOf(memory))))
         findings.broken.push(`vector of ${memory.id}`);
@@ -338,47 +336,6 @@ function checkJournal(database: DatabaseSync, ledger: Ledger, findings: Findings
     const found = moves.get(id) ?? 0;
     // A move to the tier it is in already is none.
     if (found > shared.acknowledged + shared.pending) findings.halfMoves.push(`${id} moved ${found} times`);
-  }
-}
-
-/** The full text holds exactly the terms of every memory, and of what surrounds it. */
-function checkWords(
-  database: DatabaseSync,
-  facts: ReadonlyMap<string, MemoryFacts>,
-  analyzer: TextAnalyzer,
-  findings: Findings,
-): void {
-  database.exec("create virtual table temp.word_places using fts5vocab(main, words, instance)");
-  const found = new Map<number, { content: string[]; context: string[] }>();
-  for (const row of database.prepare("select term, doc, col, offset from temp.word_places").iterate()) {
-    const doc = Number(row["doc"]);
-    let places = found.get(doc);
-    if (!places) {
-      places = { content: [], context: [] };
-      found.set(doc, places);
-    }
-    places[row["col"] as "content" | "context"][Number(row["offset"])] = String(row["term"]);
-  }
-  const threads = Map.groupBy(
-    [...facts.values()].filter(({ thread }) => thread !== null),
-    ({ namespace, thread }) => `${namespace}/${thread}`,
-  );
-  for (const turns of threads.values()) turns.sort((a, b) => a.happenedAt - b.happenedAt || a.row - b.row);
-  for (const memory of facts.values()) {
-    const turns = memory.thread === null ? [] : threads.get(`${memory.namespace}/${memory.thread}`)!;
-    const at = turns.indexOf(memory);
-    const previous = at < 0 ? [] : turns.slice(Math.max(0, at - contextTurns), at);
-    const terms = (text: string) => analyzer.terms(text).map((term) => `${memory.code}:${term}`);
-    const expected = {
-      content: terms(memory.content).join(" "),
-      context: terms(contextText(fieldsOf(memory), previous.map(fieldsOf))).join(" "),
-    };
-    const places = found.get(memory.row);
-    for (const column of ["content", "context"] as const) {
-      if ((places?.[column] ?? []).join(" ") !== expected[column]) {
-        findings.broken.push(`words of the ${column} of ${memory.namespace}/${memory.id}`);
-      }
-    }
   }
 }
 

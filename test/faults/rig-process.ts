@@ -4,7 +4,6 @@ import { v7 as uuidv7 } from "uuid";
 import { StrataError } from "../../src/contract/errors.ts";
 import { type Tier, tiers } from "../../src/contract/tier.ts";
 import { openMemory } from "../../src/engine/open-memory.ts";
-import { createAnalyzer } from "../../src/retrieval/analyzer.ts";
 import { openSqliteStore } from "../../src/storage/sqlite/sqlite-store.ts";
 import type { Command, Line, OwnedMemory, Question, Write } from "./rig-lines.ts";
 import {
@@ -34,7 +33,7 @@ function say(line: Line): void {
 
 const memory = await openMemory(openOptions(path));
 /** The same file once more, for what the memory does by itself and the rig wants more often. */
-const store = await openSqliteStore(path, { analyzer: createAnalyzer(), tiers: tierTable });
+const store = await openSqliteStore(path, { tiers: tierTable });
 /** Memories that no other process changes, and nothing is under way with. */
 const owned: OwnedMemory[] = [];
 let writes = 0;

@@ -8,7 +8,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../src/contract/clock.ts";
 import { openMemory } from "../../src/engine/open-memory.ts";
-import { createAnalyzer } from "../../src/retrieval/analyzer.ts";
 import { checkFile, type Findings, isSound } from "./rig-checker.ts";
 import { Ledger, type ProcessLedger } from "./rig-ledger.ts";
 import type { Answer, Command, Line, OwnedMemory, Question } from "./rig-lines.ts";
@@ -117,7 +116,6 @@ class RigFile implements AsyncDisposable {
   readonly #random: () => number;
   readonly #ledger = new Ledger();
   readonly #slots: Slot[] = [];
-  readonly #analyzer = createAnalyzer();
   #started = 0;
   #told = { acknowledged: 0, reads: 0, uncertain: 0 };
 
@@ -278,7 +276,7 @@ class RigFile implements AsyncDisposable {
     const log = statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
     if (nobody && log > 0) result.repairs.logs++;
     if (nobody && isWipeDue(this.#path)) result.repairs.wipes++;
-    const findings = checkFile(this.#path, this.#ledger, this.#analyzer);
+    const findings = checkFile(this.#path, this.#ledger);
     findings.broken.push(...this.#ledger.broken.splice(0), ...(await this.#checkAnswers()));
     this.#count(findings);
     if (isSound(findings)) return [];

@@ -1,8 +1,7 @@
 import { openSqliteStore } from "../../src/storage/sqlite/sqlite-store.ts";
-import { plainAnalyzer } from "../../src/testing/store-samples.ts";
 
 /** Takes a run back; meant to be killed on the way. */
 const [path = "", run = ""] = process.argv.slice(2);
-const store = await openSqliteStore(path, { analyzer: plainAnalyzer });
+const store = await openSqliteStore(path);
 await store.undo({ namespace: "n" }, run);
 await store.close();

@@ -177,7 +177,6 @@ suite("audit", () => {
     const database = new DatabaseSync(join(folder, "memory.db"));
     database.exec(`insert into vector select 900001, model, data from vector limit 1;
       insert into tag values (1, 'lost', 900002);
-      insert into words (rowid, content, context) values (900003, 'lost', '');
       insert into entry select 900004, namespace, document, tier, importance, access_count, last_used_at, last_used_day,
         expires_at, pinned, faded, b, k from entry limit 1`);
     database.close();
@@ -185,13 +184,12 @@ suite("audit", () => {
     const lost = {
       vectorsWithoutMemory: 1,
       tagsWithoutEntry: 1,
-      wordsWithoutMemory: 1,
       entriesWithoutMemory: 1,
     };
     assert.partialDeepStrictEqual((await memory.audit()).orphans, lost);
     const { orphans, fixed } = await memory.audit({ fix: true, checks: ["orphans"] });
     assert.partialDeepStrictEqual(orphans, lost);
-    assert.equal(fixed, 4);
+    assert.equal(fixed, 3);
     const after = await memory.audit();
     assert.deepEqual([...new Set(Object.values(after.orphans!))], [0]);
     assert.equal((await memory.recall("what does Ada drink?")).hits.length, 2);

@@ -41,7 +41,6 @@ import type {
 import { utcDay } from "../../contract/relevance.ts";
 import type { MemoryFilter, Scope } from "../../contract/scope.ts";
 import { type SnapshotInfo, type SnapshotPage, snapshotBound } from "../../contract/snapshot.ts";
-import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
 import { defaultTierTable, isTier, type Tier, type TierTable, tiers } from "../../contract/tier.ts";
 import type { TuningDecision } from "../../contract/tuning.ts";
 import { assertCandidateQuery } from "../candidate-query.ts";
@@ -90,7 +89,6 @@ import { undoRun } from "./undo-run.ts";
 
 /** Options of {@link createInMemoryStore}. */
 export interface InMemoryStoreOptions {
-  readonly analyzer: TextAnalyzer;
   /** Parts a namespace is cut into, by thread, document or id, each with its equal share of the capacity. Default 1. */
   readonly partitions?: number | undefined;
   readonly tiers?: TierTable | undefined;
@@ -111,7 +109,7 @@ const leaseSkewMs = 86_400_000;
  * A store that lives as long as the process: for tests, and as the plainest statement of the contract. Eviction and
  * filters look at every entry.
  */
-export function createInMemoryStore(options: InMemoryStoreOptions): MemoryStore {
+export function createInMemoryStore(options: InMemoryStoreOptions = {}): MemoryStore {
   return new InMemoryStore(options);
 }
 
@@ -135,7 +133,6 @@ class InMemoryStore implements MemoryStore {
     this.#context = {
       nextNumber: () => ++lastNumber,
       now: this.#now,
-      analyzer: options.analyzer,
       partitions,
       tiers: options.tiers ?? defaultTierTable,
       decayRate: options.decayRate ?? 0.1,
@@ -299,19 +296,6 @@ class InMemoryStore implements MemoryStore {
       const record = space.ids.get(id);
       return record && isVisible(this.#context, record) ? vectorOf(record) : null;
     });
-  }
-
-  async phraseRows(scope: Scope, terms: readonly string[], limit: number): Promise<Float64Array> {
-    const space = this.#begin(scope);
-    if (terms.length === 0) return new Float64Array(0);
-    const holds = (record: MemoryRecord) => {
-      const own = this.#context.analyzer.terms(record.content);
-      return own.some((_, start) => terms.every((term, index) => own[start + index] === term));
-    };
-    const rows = this.#matching(space, {}).filter(holds);
-    return Float64Array.from(rows, (record) => record.row)
-      .sort()
-      .slice(0, limit);
   }
 
   async touch(scope: Scope, uses: readonly Use[], call?: StoreCall): Promise<void> {
@@ -544,7 +528,6 @@ class InMemoryStore implements MemoryStore {
       entriesWithoutMemory: 0,
       documentsWithoutEntry: 0,
       vectorsWithoutMemory: 0,
-      wordsWithoutMemory: 0,
       tagsWithoutEntry: 0,
     };
   }

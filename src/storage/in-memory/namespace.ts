@@ -8,7 +8,6 @@ import type {
 } from "../../contract/memory-store.ts";
 import type { MemoryFilter } from "../../contract/scope.ts";
 import type { SnapshotItem } from "../../contract/snapshot.ts";
-import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
 import type { Tier, TierTable } from "../../contract/tier.ts";
 import type { KeptChange } from "../kept-state.ts";
 import {
@@ -31,7 +30,6 @@ import {
 /** What every part of the driver works with. */
 export interface Context {
   readonly now: () => number;
-  readonly analyzer: TextAnalyzer;
   readonly partitions: number;
   readonly tiers: TierTable;
   readonly decayRate: number;

@@ -10,7 +10,7 @@ import type { MemoryStore } from "../../contract/memory-store.ts";
 import { dayMs, utcDay } from "../../contract/relevance.ts";
 import { defaultTierTable, type TierTable } from "../../contract/tier.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
-import { plainAnalyzer, sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
+import { sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
 import { heads } from "./capacity.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
 
@@ -68,7 +68,7 @@ test("over years, what is evicted is what a full scan finds least relevant, what
       fc.integer({ min: 1, max: 8 }),
       async (actions, decayRate, capacity) => {
         const clock = createManualClock();
-        const options = { clock, analyzer: plainAnalyzer, decayRate, tiers: table(capacity) };
+        const options = { clock, decayRate, tiers: table(capacity) };
         const store = await openSqliteStore(newPath(), options);
         try {
           for (const [number, one] of actions.entries()) {
@@ -105,7 +105,7 @@ test("over years, what is evicted is what a full scan finds least relevant, what
 
 test("eviction reads the heads of four ranges and sorts nothing", async () => {
   const path = newPath();
-  const store = await openSqliteStore(path, { analyzer: plainAnalyzer });
+  const store = await openSqliteStore(path);
   await store.close();
   using database = new DatabaseSync(path);
   const plan = database
@@ -123,7 +123,7 @@ test("eviction reads the heads of four ranges and sorts nothing", async () => {
 test("a tier made smaller loses its least relevant at the next write, which says so", async () => {
   const path = newPath();
   const clock = createManualClock();
-  const options = { clock, analyzer: plainAnalyzer };
+  const options = { clock };
   const large = await openSqliteStore(path, options);
   const entries = Array.from({ length: 600 }, (_, index) =>
     sampleEntry(`m${index}`, { importance: index / 600 }),
@@ -152,7 +152,7 @@ test("a tier made smaller loses its least relevant at the next write, which says
 test("another decay rate orders what is there already", async () => {
   const path = newPath();
   const clock = createManualClock();
-  const options = { clock, analyzer: plainAnalyzer, tiers: table(2) };
+  const options = { clock, tiers: table(2) };
   const fading = await openSqliteStore(path, { ...options, decayRate: 0.1 });
   await fading.add(scope, [sampleEntry("old", { importance: 0.6 })]);
   clock.advance(9 * dayMs);
@@ -170,7 +170,7 @@ test("another decay rate orders what is there already", async () => {
 test("what undo needs is kept for its time and within the journal's bounds, then gone", async () => {
   const path = newPath();
   const clock = createManualClock();
-  const store = await openSqliteStore(path, { clock, analyzer: plainAnalyzer, journalMaxRows: 5 });
+  const store = await openSqliteStore(path, { clock, journalMaxRows: 5 });
   const kept = () => {
     using database = new DatabaseSync(path, { readOnly: true });
     const [counter] = database

@@ -111,14 +111,6 @@ const rules: readonly (readonly [broken: string, sql: string])[] = [
        select 1 from memory m where m.row = v.row and m.model = v.model)`,
   ],
   [
-    "memories without words",
-    "select count(*) from memory m where not exists (select 1 from words_docsize w where w.id = m.row)",
-  ],
-  [
-    "words of no memory",
-    "select count(*) from words_docsize w where not exists (select 1 from memory m where m.row = w.id)",
-  ],
-  [
     "tags that disagree with their memories",
     `with found as materialized (
        select m.namespace, j.value as tag, m.entry from memory m, json_each(m.tags) j where m.chunk is null
@@ -172,7 +164,7 @@ const rules: readonly (readonly [broken: string, sql: string])[] = [
 const sliceSize = 256;
 
 /**
- * Compares everything a database keeps twice: counts with rows, vectors, words and tags with memories, documents with
+ * Compares everything a database keeps twice: counts with rows, vectors and tags with memories, documents with
  * chunks, texts with their hashes. Reads all of it on one unchanging state.
  * @returns What does not agree, a sentence each; empty: all of it does.
  */

@@ -7,7 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MemoryStore } from "../../contract/memory-store.ts";
-import { plainAnalyzer, sampleEntry } from "../../testing/store-samples.ts";
+import { sampleEntry } from "../../testing/store-samples.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { openDatabase } from "./open-database.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
@@ -55,14 +55,14 @@ function copied(): number {
 }
 
 test("what a writer logs is copied into the database while it is open, without its doing", async () => {
-  const store = await openSqliteStore(path, { analyzer: plainAnalyzer });
+  const store = await openSqliteStore(path);
   await addMany(store, 2_000, 100);
   await until(() => copied() > 0);
   await store.close();
 });
 
 test("a large log is emptied once nothing is written any more", async () => {
-  const store = await openSqliteStore(path, { analyzer: plainAnalyzer });
+  const store = await openSqliteStore(path);
   await addMany(store, 2_000, 10_000);
   assert.ok(statSync(`${path}-wal`).size > 16 * 2 ** 20);
   await until(() => statSync(`${path}-wal`).size === 0);
@@ -72,7 +72,7 @@ test("a large log is emptied once nothing is written any more", async () => {
 });
 
 test("a store that was closed leaves no log, and all that was written", async () => {
-  const store = await openSqliteStore(path, { analyzer: plainAnalyzer });
+  const store = await openSqliteStore(path);
   await addMany(store, 2_000, 100);
   await store.close();
   assert.equal(existsSync(`${path}-wal`), false);
@@ -103,8 +103,8 @@ function writer(slices: number): readonly string[] {
   const source = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
   const program = `
     const { openSqliteStore } = await import(${source("./sqlite-store.ts")});
-    const { plainAnalyzer, sampleEntry } = await import(${source("../../testing/store-samples.ts")});
-    const store = await openSqliteStore(${JSON.stringify(path)}, { analyzer: plainAnalyzer });
+    const { sampleEntry } = await import(${source("../../testing/store-samples.ts")});
+    const store = await openSqliteStore(${JSON.stringify(path)});
     const { tiers } = await store.stats({ namespace: "n" });
     let there = tiers.semantic.memories;
     for (let slice = 0; slice < ${slices}; slice++) {
@@ -136,7 +136,7 @@ test("what was acknowledged is there after kill -9 at any time of the copying", 
       if (lines > 25 + round * 7) child.kill("SIGKILL");
     });
     await ended;
-    const store = await openSqliteStore(path, { analyzer: plainAnalyzer });
+    const store = await openSqliteStore(path);
     const { tiers } = await store.stats(scope);
     assert.ok(tiers.semantic.memories >= acknowledged, `round ${round}`);
     assert.equal(tiers.semantic.memories % 100, 0);

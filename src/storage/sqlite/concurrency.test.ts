@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MemoryStore } from "../../contract/memory-store.ts";
-import { plainAnalyzer, sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
+import { sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
 
 const scope = { namespace: "n" };
@@ -17,8 +17,8 @@ let lock: DatabaseSync;
 
 beforeEach(async () => {
   path = join(mkdtempSync(join(tmpdir(), "strata-two-")), "memory.db");
-  one = await openSqliteStore(path, { analyzer: plainAnalyzer });
-  two = await openSqliteStore(path, { analyzer: plainAnalyzer, lockTimeoutMs: 20 });
+  one = await openSqliteStore(path);
+  two = await openSqliteStore(path, { lockTimeoutMs: 20 });
   lock = new DatabaseSync(path, { timeout: 0 });
 });
 
@@ -138,7 +138,7 @@ test("of two that race for a lease one has it", async () => {
 });
 
 test("two stores that add the same texts at once leave each once", async () => {
-  const patient = await openSqliteStore(path, { analyzer: plainAnalyzer });
+  const patient = await openSqliteStore(path);
   const addAll = async (store: MemoryStore, prefix: string) => {
     for (let at = 0; at < 40; at++) {
       await store.add(scope, [sampleEntry(`${prefix}${at}`, { content: `text ${at}`, foldRepeat: true })]);

@@ -5,7 +5,6 @@ import { arrangeVectors } from "../arrange-vectors.ts";
 import { enforceCapacity, expired } from "./capacity.ts";
 import { type DocumentRow, documentByEntry, documentByUri, toDocument } from "./document-rows.ts";
 import { deleteEntry, expiryOf, insertEntry, type Life } from "./entry-rows.ts";
-import { addWords } from "./keyword-rows.ts";
 import { distinctTags, listCell, objectCell, parseTags, vectorCell } from "./memory-rows.ts";
 import { countRevision, removeDocument, retireRevision } from "./removal.ts";
 import { countVector, insertSideVectors } from "./side-vectors.ts";
@@ -58,14 +57,14 @@ function stagedRevision(step: WriteStep, revision: number): Staged {
 }
 
 export function addStagedChunks(step: WriteStep, staged: StagedDocument, chunks: readonly NewChunk[]): void {
-  const { plan, documentId } = stagedRevision(step, staged.revision);
+  stagedRevision(step, staged.revision);
   if (chunks.length === 0) return;
   const first = step.allocate(chunks.length);
   let bytes = 0;
   let characters = 0;
   for (const [index, chunk] of chunks.entries()) {
     const size = Buffer.byteLength(chunk.content);
-    insertChunk(step, staged.revision, first + index, size, plan, documentId, chunk);
+    insertChunk(step, staged.revision, first + index, size, chunk);
     bytes += size;
     characters = Math.max(characters, chunk.source.end);
   }
@@ -81,15 +80,7 @@ export function addStagedChunks(step: WriteStep, staged: StagedDocument, chunks:
   );
 }
 
-function insertChunk(
-  step: WriteStep,
-  revision: number,
-  row: number,
-  bytes: number,
-  plan: NewDocument,
-  documentId: string,
-  chunk: NewChunk,
-): void {
+function insertChunk(step: WriteStep, revision: number, row: number, bytes: number, chunk: NewChunk): void {
   const { own, side } = arrangeVectors(chunk.vector, chunk.sideVectors);
   const model = own ? step.modelCode(own.model) : null;
   step.db.run(
@@ -117,13 +108,6 @@ function insertChunk(
   const owner = { row, revision, visible: false };
   countVector(step, owner, model ?? 0, 1);
   insertSideVectors(step, owner, side);
-  const source = { documentId, uri: plan.uri, ...(plan.title === undefined ? {} : { title: plan.title }) };
-  addWords(step, {
-    row,
-    content: chunk.content,
-    happenedAt: step.now,
-    source: { ...source, ...chunk.source },
-  });
 }
 
 /** Makes a staged revision the document, in a transaction whose size does not depend on the document's. */

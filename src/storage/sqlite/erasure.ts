@@ -6,8 +6,6 @@ import { objectCell, parseMetadata, readByIds } from "./memory-rows.ts";
 import { sweepRevisions } from "./sweep.ts";
 import { dropJournalRow, type StoreContext, WriteStep, wipeJournalRow } from "./write-step.ts";
 
-/** Pages of the full text merged in one step: a few milliseconds. */
-const mergePages = 64;
 /** Journal rows looked at in one transaction. */
 const sliceSize = 256;
 
@@ -24,23 +22,12 @@ export function isWipeDue(context: StoreContext): boolean {
 }
 
 /**
- * Wipes what removed rows left behind: terms in merged-over segments of the full text, then everything in the
- * write-ahead log. Freed pages and cells were overwritten with zeros when they were freed (`secure_delete`).
+ * Wipes what removed rows left behind in the write-ahead log. Freed pages and cells were overwritten with zeros when
+ * they were freed (`secure_delete`).
  */
 export async function wipe(context: StoreContext, options?: WaitOptions): Promise<void> {
   const db = context.connection;
   const note = db.get<[number]>("select value from setting where name = 'wipe'")?.[0] ?? 0;
-  let pages = -mergePages;
-  for (let more = true; more; pages = mergePages) {
-    await db.write(() => {
-      const [before] = db.get<[number]>("select total_changes()")!;
-      db.run("insert into words (words, rank) values ('merge', ?)", pages);
-      const [after] = db.get<[number]>("select total_changes()")!;
-      // SQLite's documentation of 'merge': fewer than two changes mean that nothing was left to merge.
-      more = pages < 0 || after - before >= 2;
-    }, options);
-    await new Promise(setImmediate);
-  }
   await truncateLog(context, options);
   // Another removal meanwhile has raised the note, and wipes for itself.
   await db.write(() => db.run("delete from setting where name = 'wipe' and value = ?", note), options);

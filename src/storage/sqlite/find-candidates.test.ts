@@ -17,7 +17,7 @@ import {
 } from "../../contract/relevance.ts";
 import type { TierTable } from "../../contract/tier.ts";
 import { createManualClock } from "../../testing/manual-clock.ts";
-import { plainAnalyzer, sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
+import { sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
 import { selectRange } from "./relevance-ranges.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
 
@@ -125,7 +125,6 @@ test("over years, candidates are what a full scan finds, in order, whatever the 
         const clock = createManualClock();
         const store = await openSqliteStore(newPath(), {
           clock,
-          analyzer: plainAnalyzer,
           decayRate,
           tiers: table,
         });
@@ -196,7 +195,7 @@ async function compare(
 
 test("every statement that finds candidates searches its index and sorts nothing", async () => {
   const path = newPath();
-  await (await openSqliteStore(path, { analyzer: plainAnalyzer })).close();
+  await (await openSqliteStore(path)).close();
   using database = new DatabaseSync(path);
   for (const [kind, index, days] of [
     [0, "entry_fresh", ""],
@@ -269,7 +268,7 @@ test("finding candidates reads as many rows in a large tier as in a small one", 
   for (const count of [1_000, 100_000, 1_000_000]) {
     const path = newPath();
     const clock = createManualClock();
-    const options = { clock, analyzer: plainAnalyzer, tiers: table };
+    const options = { clock, tiers: table };
     await (await openSqliteStore(path, options)).close();
     const today = utcDay(clock.now());
     fill(path, count, today);

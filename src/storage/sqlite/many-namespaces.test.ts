@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { createManualClock } from "../../testing/manual-clock.ts";
-import { plainAnalyzer, sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
+import { sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
 import { namesAfter, visibleNamespaces } from "./store-statistics.ts";
 
@@ -13,7 +13,7 @@ const path = join(mkdtempSync(join(tmpdir(), "strata-namespaces-")), "memory.db"
 
 test("of six hundred namespaces those are named and counted that hold something visible", async () => {
   const clock = createManualClock();
-  const store = await openSqliteStore(path, { analyzer: plainAnalyzer, clock });
+  const store = await openSqliteStore(path, { clock });
   const expected: string[] = [];
   for (let n = 0; n < 600; n++) {
     const namespace = `n${String(n).padStart(3, "0")}`;

@@ -1,5 +1,4 @@
 import type { Metadata } from "../../contract/memory.ts";
-import { addWords, refreshSuccessors } from "./keyword-rows.ts";
 import { listCell, objectCell } from "./memory-rows.ts";
 import type { WriteStep } from "./write-step.ts";
 
@@ -23,7 +22,7 @@ export interface MemoryCells {
   readonly vector: { readonly model: number; readonly data: Uint8Array } | null;
 }
 
-/** Inserts a memory's row, vector and words and counts it with its model; its entry and tier's figures are the caller's. */
+/** Inserts a memory's row and vector and counts it with its model; its entry and tier's figures are the caller's. */
 export function insertMemoryRow(step: WriteStep, cells: MemoryCells): void {
   const { row, content, at, thread, speaker, vector } = cells;
   const happenedAt = at ?? cells.createdAt;
@@ -52,7 +51,5 @@ export function insertMemoryRow(step: WriteStep, cells: MemoryCells): void {
     content,
   );
   if (vector) step.db.run("insert into vector values (?, ?, ?)", row, vector.model, vector.data);
-  addWords(step, { row, content, happenedAt, at, thread, speaker });
-  if (thread !== undefined) refreshSuccessors(step, thread, { row, happenedAt });
   step.countModel(vector?.model ?? 0, 1);
 }

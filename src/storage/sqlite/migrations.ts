@@ -198,4 +198,9 @@ export const migrations: readonly string[] = [
     before real not null, after real not null, reason text not null
   ) strict;
   `,
+  `
+  -- Words are found by the indexes that are derived from texts, phrases by reading them.
+  drop table words;
+  delete from setting where name = 'analyzer';
+  `,
 ];

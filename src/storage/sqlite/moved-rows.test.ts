@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { StoreAction } from "../../contract/consolidation.ts";
-import { plainAnalyzer, sampleEntry } from "../../testing/store-samples.ts";
+import { sampleEntry } from "../../testing/store-samples.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "strata-moves-"));
@@ -18,7 +18,6 @@ function promotion(id: string): StoreAction {
 
 test("a move that left the journal before it was told is no secret", async () => {
   const store = await openSqliteStore(join(folder, "short.db"), {
-    analyzer: plainAnalyzer,
     journalMaxRows: 1,
   });
   await store.add(
@@ -38,7 +37,7 @@ test("a move that left the journal before it was told is no secret", async () =>
 });
 
 test("moves of other namespaces are not told, and more than a page holds are told by the next", async () => {
-  const store = await openSqliteStore(join(folder, "many.db"), { analyzer: plainAnalyzer });
+  const store = await openSqliteStore(join(folder, "many.db"));
   const ids = Array.from({ length: 5_000 }, (_, at) => `m${at}`);
   const elsewhere = { namespace: "elsewhere" };
   await store.add(elsewhere, [sampleEntry("a")]);

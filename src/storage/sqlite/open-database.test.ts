@@ -14,20 +14,19 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { StrataError } from "../../contract/errors.ts";
-import { plainAnalyzer, sampleEntry } from "../../testing/store-samples.ts";
+import { sampleEntry } from "../../testing/store-samples.ts";
 import { applicationId, migrations } from "./migrations.ts";
 import { openSqliteStore } from "./sqlite-store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "strata-open-"));
 const scope = { namespace: "n" };
-const options = { analyzer: plainAnalyzer };
 
 let files = 0;
 const newPath = () => join(folder, `${files++}.db`);
 
 /** A database with something in it, closed. */
 async function makeDatabase(path = newPath()): Promise<string> {
-  const store = await openSqliteStore(path, options);
+  const store = await openSqliteStore(path);
   const entries = Array.from({ length: 200 }, (_, index) => sampleEntry(`m${index}`));
   await store.add(scope, entries);
   await store.close();
@@ -45,7 +44,7 @@ async function rejects(promise: Promise<unknown>, code: StrataError["code"]): Pr
 
 test("a new database is made with its folder, for its owner alone", async () => {
   const path = join(folder, "deep", "er", "memory.db");
-  const store = await openSqliteStore(path, options);
+  const store = await openSqliteStore(path);
   await store.add(scope, [sampleEntry("a")]);
   for (const suffix of ["", "-wal", "-shm"])
     assert.equal(statSync(path + suffix).mode & 0o777, 0o600, suffix);
@@ -56,19 +55,19 @@ test("a new database is made with its folder, for its owner alone", async () => 
 test("a folder in the database's place is named as such", async () => {
   const path = newPath();
   mkdirSync(path);
-  await rejects(openSqliteStore(path, options), "DATABASE_IS_DIRECTORY");
+  await rejects(openSqliteStore(path), "DATABASE_IS_DIRECTORY");
 });
 
 test("a database that is not there is made only when that was wanted", async () => {
-  await rejects(openSqliteStore(newPath(), { ...options, create: false }), "DATABASE_NOT_FOUND");
-  await rejects(openSqliteStore(newPath(), { ...options, readOnly: true }), "DATABASE_NOT_FOUND");
+  await rejects(openSqliteStore(newPath(), { create: false }), "DATABASE_NOT_FOUND");
+  await rejects(openSqliteStore(newPath(), { readOnly: true }), "DATABASE_NOT_FOUND");
 });
 
 test("a file that is no database is refused and stays as it is", async () => {
   for (const content of ["hello", "x".repeat(100_000), "SQLite format 2\0".padEnd(5_000, "x")]) {
     const path = newPath();
     writeFileSync(path, content);
-    await rejects(openSqliteStore(path, options), "NOT_A_DATABASE");
+    await rejects(openSqliteStore(path), "NOT_A_DATABASE");
     assert.equal(readFileSync(path, "utf8"), content);
   }
 });
@@ -79,7 +78,7 @@ test("another program's SQLite database is refused and stays as it is", async ()
   database.exec("create table theirs (x); insert into theirs values (1)");
   database.close();
   const before = readFileSync(path);
-  await rejects(openSqliteStore(path, options), "NOT_A_DATABASE");
+  await rejects(openSqliteStore(path), "NOT_A_DATABASE");
   assert.deepEqual(readFileSync(path), before);
 });
 
@@ -88,7 +87,7 @@ test("a database of a newer schema is refused with both versions", async () => {
   const database = new DatabaseSync(path);
   database.exec(`pragma user_version = ${migrations.length + 1}`);
   database.close();
-  await rejects(openSqliteStore(path, options), "DATABASE_NEWER");
+  await rejects(openSqliteStore(path), "DATABASE_NEWER");
 });
 
 test("every earlier schema is brought to this one", async () => {
@@ -113,7 +112,7 @@ test("a truncated database is refused and stays as it is", async () => {
     const path = await makeDatabase();
     truncateSync(path, size);
     const before = readFileSync(path);
-    await rejects(openSqliteStore(path, options), "DATABASE_CORRUPT");
+    await rejects(openSqliteStore(path), "DATABASE_CORRUPT");
     assert.deepEqual(readFileSync(path), before);
   }
 });
@@ -122,7 +121,7 @@ test("an empty file beside a log with content is damaged, not new", async () => 
   const path = newPath();
   writeFileSync(path, "");
   writeFileSync(`${path}-wal`, "something");
-  await rejects(openSqliteStore(path, options), "DATABASE_CORRUPT");
+  await rejects(openSqliteStore(path), "DATABASE_CORRUPT");
   assert.equal(readFileSync(`${path}-wal`, "utf8"), "something");
 });
 
@@ -133,7 +132,7 @@ test("a torn page is reported when it is read, never taken for data", async () =
     bytes.fill(0x5a, page * 4_096 + 100, page * 4_096 + 3_000);
   writeFileSync(path, bytes);
   const reading = async () => {
-    const store = await openSqliteStore(path, options);
+    const store = await openSqliteStore(path);
     try {
       return await store.list(scope, {}, { limit: 1_000 });
     } finally {
@@ -145,7 +144,7 @@ test("a torn page is reported when it is read, never taken for data", async () =
 
 test("a store opened to read reads, and refuses to write", async () => {
   const path = await makeDatabase();
-  const store = await openSqliteStore(path, { ...options, readOnly: true });
+  const store = await openSqliteStore(path, { readOnly: true });
   assert.equal((await store.get(scope, ["m1"]))[0]?.id, "m1");
   assert.equal((await store.stats(scope)).memories, 200);
   await rejects(store.add(scope, [sampleEntry("new")]), "DATABASE_READ_ONLY");
@@ -159,7 +158,7 @@ test("a file without rights to write is reported as that", {
   const path = await makeDatabase();
   chmodSync(path, 0o400);
   const opening = async () => {
-    const store = await openSqliteStore(path, options);
+    const store = await openSqliteStore(path);
     await store.add(scope, [sampleEntry("new")]).finally(() => store.close());
   };
   await rejects(opening(), "DATABASE_READ_ONLY");
@@ -169,8 +168,8 @@ test("processes that open a new file at once all succeed", async () => {
   const path = newPath();
   const program = `
     import { openSqliteStore } from ${JSON.stringify(new URL("sqlite-store.ts", import.meta.url).href)};
-    import { plainAnalyzer, sampleEntry } from ${JSON.stringify(new URL("../../testing/store-samples.ts", import.meta.url).href)};
-    const store = await openSqliteStore(${JSON.stringify(path)}, { analyzer: plainAnalyzer });
+    import { sampleEntry } from ${JSON.stringify(new URL("../../testing/store-samples.ts", import.meta.url).href)};
+    const store = await openSqliteStore(${JSON.stringify(path)});
     await store.add({ namespace: "n" }, [sampleEntry(process.argv[1])]);
     await store.close();`;
   const codes = await Promise.all(
@@ -180,7 +179,7 @@ test("processes that open a new file at once all succeed", async () => {
     }),
   );
   assert.deepEqual(codes, [0, 0, 0, 0]);
-  const store = await openSqliteStore(path, options);
+  const store = await openSqliteStore(path);
   assert.equal((await store.stats(scope)).memories, 4);
   await store.close();
 });
@@ -192,6 +191,6 @@ test("options out of range are refused", async () => {
     { lockTimeoutMs: -1 },
     { journalMaxRows: 0 },
   ]) {
-    await rejects(openSqliteStore(newPath(), { ...options, ...wrong }), "INVALID_ARGUMENT");
+    await rejects(openSqliteStore(newPath(), { ...wrong }), "INVALID_ARGUMENT");
   }
 });

@@ -49,12 +49,6 @@ const checks: readonly OrphanCheck[] = [
     orphaned: "not exists (select 1 from memory m where m.row = t.row)",
   },
   {
-    kind: "wordsWithoutMemory",
-    table: "words_docsize",
-    key: "id",
-    orphaned: "not exists (select 1 from memory m where m.row = t.id)",
-  },
-  {
     kind: "tagsWithoutEntry",
     table: "tag",
     key: "namespace, tag, entry",
@@ -73,7 +67,6 @@ export async function findOrphans(
     entriesWithoutMemory: 0,
     documentsWithoutEntry: 0,
     vectorsWithoutMemory: 0,
-    wordsWithoutMemory: 0,
     tagsWithoutEntry: 0,
   };
   for (const check of checks) {
@@ -118,9 +111,6 @@ function removeOrphans(
     .map(() => "?")
     .join(", ");
   // What got its owner since it was read stays.
-  const [from, name] = table === "words_docsize" ? ["words", "rowid"] : [`${table} as t`, key];
-  const still =
-    table === "words_docsize" ? "not exists (select 1 from memory m where m.row = words.rowid)" : orphaned;
   for (const row of rows)
-    connection.run(`delete from ${from} where (${name}) = (${marks}) and ${still}`, ...row);
+    connection.run(`delete from ${table} as t where (${key}) = (${marks}) and ${orphaned}`, ...row);
 }

@@ -3,7 +3,6 @@ import type { JournalKind } from "../../contract/memory-store.ts";
 import type { KeptChange } from "../kept-state.ts";
 import { documentByEntry, toDocument } from "./document-rows.ts";
 import { deleteEntry } from "./entry-rows.ts";
-import { refreshSuccessors, removeWords } from "./keyword-rows.ts";
 import {
   joinEntry,
   type MemoryRow,
@@ -35,16 +34,17 @@ const selectByRow = `select ${memoryColumns} from memory m ${joinEntry} where m.
 export function removeMemory(step: WriteStep, number: number, departure: Departure): MemoryRow | undefined {
   const row = step.db.get<MemoryRow>(selectByRow, number);
   if (!row) return undefined;
-  const [bytes, model, happenedAt, idempotencyKey] = step.db.get<
-    [number, number | null, number, string | null]
-  >("select bytes, model, happened_at, idempotency_key from memory where row = ?", number)!;
+  const [bytes, model, idempotencyKey] = step.db.get<[number, number | null, string | null]>(
+    "select bytes, model, idempotency_key from memory where row = ?",
+    number,
+  )!;
   record(step, row, idempotencyKey, departure);
   const owner = { row: number, revision: row[14] === null ? undefined : row[1], visible: true };
   const beside = deleteSideVectors(step, owner);
   if (model !== null || beside === 0) countVector(step, owner, model ?? 0, -1);
   deleteMemoryRow(step, number, model);
   step.gone(number, number);
-  const [, entry, , , , , , , thread, , tags] = row;
+  const [, entry, , , , , , , , , tags] = row;
   const [chunk, tier, pinned] = [row[14], row[18], row[23]];
   if (chunk === null) {
     deleteEntry(step, entry, parseTags(tags));
@@ -53,7 +53,6 @@ export function removeMemory(step: WriteStep, number: number, departure: Departu
     step.count(tier, { memories: -1, bytes: -bytes });
     takeFromRevision(step, entry, bytes);
   }
-  if (thread !== null) refreshSuccessors(step, thread, { row: number, happenedAt });
   return row;
 }
 
@@ -125,9 +124,8 @@ export function countRevision(step: WriteStep, revision: number, sign: 1 | -1): 
   for (const [model, chunks, unknown] of models) step.countModel(model, sign * chunks, sign * unknown);
 }
 
-/** Deletes a memory's row, vectors and words; its entry, figures and place in the feed are the caller's. */
+/** Deletes a memory's row and vectors; its entry, figures and place in the feed are the caller's. */
 export function deleteMemoryRow(step: WriteStep, number: number, model: number | null): void {
-  removeWords(step.db, number);
   if (model !== null) step.db.run("delete from vector where row = ?", number);
   step.db.run("delete from side_vector where row = ?", number);
   step.db.run("delete from memory where row = ?", number);

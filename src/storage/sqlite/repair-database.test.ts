@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { MemoryStore } from "../../contract/memory-store.ts";
-import { plainAnalyzer, sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
+import { sampleChunks, sampleDocument, sampleEntry } from "../../testing/store-samples.ts";
 import { checkConsistency } from "./check-consistency.ts";
 import { PageFile } from "./page-file.ts";
 import { repairDatabase } from "./repair-database.ts";
@@ -16,7 +16,6 @@ import { walkTable } from "./stored-records.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "strata-repair-database-"));
 const scope = { namespace: "n" };
-const options = { analyzer: plainAnalyzer };
 const page = { limit: 100 };
 let made = 0;
 
@@ -30,7 +29,7 @@ async function repaired(
 }> {
   const path = join(folder, `damaged${made}.db`);
   const target = join(folder, `repaired${made++}.db`);
-  const store = await openSqliteStore(path, options);
+  const store = await openSqliteStore(path);
   await store.add(scope, [sampleEntry("a"), sampleEntry("bb"), sampleEntry("gone"), sampleEntry("left")]);
   for (const uri of ["d", "e"]) {
     const staged = await store.stageDocument(scope, sampleDocument(uri, { title: `title of ${uri}` }));
@@ -51,14 +50,14 @@ async function repaired(
   database.exec("pragma secure_delete = on");
   damage(database, path);
   if (database.isOpen) database.close();
-  const report = await repairDatabase(path, target, { ...options, now: Date.now() });
+  const report = await repairDatabase(path, target, { now: Date.now() });
   using checked = new DatabaseSync(target, { readOnly: true });
   assert.deepEqual(checkConsistency(checked), []);
   return { report, path: target };
 }
 
 async function read<T>(path: string, ask: (store: MemoryStore) => Promise<T>): Promise<T> {
-  const store = await openSqliteStore(path, options);
+  const store = await openSqliteStore(path);
   try {
     return await ask(store);
   } finally {
@@ -306,12 +305,12 @@ test("an empty document comes back", async () => {
 
 test("a file of a later version is refused by name, and left as it is", async () => {
   const path = join(folder, "newer.db");
-  await (await openSqliteStore(path, options)).close();
+  await (await openSqliteStore(path)).close();
   const database = new DatabaseSync(path);
   database.exec("pragma user_version = 99");
   database.close();
   const target = join(folder, "of-newer.db");
-  const repair = repairDatabase(path, target, { ...options, now: Date.now() });
+  const repair = repairDatabase(path, target, { now: Date.now() });
   await assert.rejects(repair, { code: "DATABASE_NEWER" });
   assert.equal(existsSync(target), false);
   using file = new PageFile(path);

@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { StrataError } from "../../contract/errors.ts";
-import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
 import { asFull, makeWhole, putInPlace } from "./backup-database.ts";
 import type { Connection } from "./connection.ts";
 import { type KnownRows, readKnownRows } from "./known-rows.ts";
@@ -19,7 +18,6 @@ import { verifyOnThread } from "./verify-on-thread.ts";
 import { never } from "./write-step.ts";
 
 export interface RepairOptions {
-  readonly analyzer: TextAnalyzer;
   readonly decayRate?: number | undefined;
   readonly now: number;
   /** Put the repaired file in the damaged one's place, which is kept under another name. Default false. */
@@ -40,7 +38,7 @@ export async function repairDatabase(
   target: string,
   options: RepairOptions,
 ): Promise<RepairReport> {
-  const { signal, analyzer, decayRate, now } = options;
+  const { signal, decayRate, now } = options;
   signal?.throwIfAborted();
   const partial = `${target}.${randomUUID()}.partial`;
   try {
@@ -61,8 +59,8 @@ export async function repairDatabase(
     } finally {
       db.close();
     }
-    // Keys of relevance and words are made again by the first who opens it.
-    await (await openSqliteStore(partial, { analyzer, decayRate })).close();
+    // Keys of relevance are made again by the first who opens it.
+    await (await openSqliteStore(partial, { decayRate })).close();
     makeWhole(partial);
     const { memories, documents, namespaces, damages } = await verifyOnThread(partial, signal);
     if (damages.length > 0) {

@@ -4,7 +4,6 @@ import { find } from "./add-memories.ts";
 import { expired } from "./capacity.ts";
 import { documentByUri } from "./document-rows.ts";
 import { expiryOf, insertEntry, type Life } from "./entry-rows.ts";
-import { addWords } from "./keyword-rows.ts";
 import { insertMemoryRow } from "./memory-insertion.ts";
 import { listCell, objectCell } from "./memory-rows.ts";
 import { countRevision, type LeftDocument, type LeftMemory, removeDocument } from "./removal.ts";
@@ -87,7 +86,6 @@ export function restoreChunk(
     left.content,
   );
   if (model !== null) step.db.run("insert into vector values (?, ?, ?)", row, model, vector);
-  addWords(step, { row, content: left.content, happenedAt: left.createdAt, source });
   step.db.run("update revision set chunks = chunks + 1, bytes = bytes + ? where id = ?", bytes, entry);
   step.db.run(
     "update document set chunks = chunks + 1, bytes = bytes + ?, seq = ? where entry = ?",

@@ -41,7 +41,6 @@ import type {
 import { utcDay } from "../../contract/relevance.ts";
 import type { MemoryFilter, Scope } from "../../contract/scope.ts";
 import type { SnapshotInfo, SnapshotPage } from "../../contract/snapshot.ts";
-import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
 import { defaultTierTable, type TierTable } from "../../contract/tier.ts";
 import type { TuningDecision } from "../../contract/tuning.ts";
 import { assertCandidateQuery } from "../candidate-query.ts";
@@ -62,7 +61,6 @@ import { clearJournal, eraseFromJournal, eraseMerged, isWipeDue, noteWipe, wipe 
 import { findCandidates } from "./find-candidates.ts";
 import { forgetRows, idsOf, wholeDocuments } from "./forget-memories.ts";
 import { readJournal } from "./journal-page.ts";
-import { phraseRows } from "./keyword-rows.ts";
 import {
   hasEnough,
   type ListPlace,
@@ -100,8 +98,6 @@ import { type StoreContext, WriteStep } from "./write-step.ts";
 
 /** Options of {@link openSqliteStore}. */
 export interface SqliteStoreOptions {
-  /** The one tokenizer of all keyword search. */
-  readonly analyzer: TextAnalyzer;
   /** Default: the reference's limits. */
   readonly tiers?: TierTable | undefined;
   /** How much of its recency a memory loses a day; 0: nothing fades. Default 0.1. */
@@ -143,7 +139,7 @@ const readyBound = 10_000;
  * @throws DATABASE_IS_DIRECTORY, DATABASE_NOT_FOUND, NOT_A_DATABASE, DATABASE_NEWER, DATABASE_READ_ONLY,
  * DATABASE_CORRUPT, DATABASE_BUSY, DISK_FULL, INVALID_ARGUMENT
  */
-export async function openSqliteStore(path: string, options: SqliteStoreOptions): Promise<MemoryStore> {
+export async function openSqliteStore(path: string, options: SqliteStoreOptions = {}): Promise<MemoryStore> {
   const readOnly = options.readOnly ?? false;
   const feedReach = atLeast("feedReach", options.feedReach ?? 200_000, 1);
   const context = {
@@ -152,7 +148,6 @@ export async function openSqliteStore(path: string, options: SqliteStoreOptions)
     now: (options.clock ?? systemClock).now,
     tiers: options.tiers ?? defaultTierTable,
     decayRate: atLeast("decayRate", options.decayRate ?? 0.1, 0),
-    analyzer: options.analyzer,
     journalLimits: {
       retentionMs: atLeast("forgetRetentionMs", options.forgetRetentionMs ?? 30 * dayMs, 0),
       maxRows: atLeast("journalMaxRows", options.journalMaxRows ?? 100_000, 1),
@@ -356,12 +351,6 @@ class SqliteStore implements MemoryStore {
         found.set(id, { model, values: Float32Array.from(vectorOf(data)) });
     });
     return ids.map((id) => found.get(id) ?? null);
-  }
-
-  async phraseRows(scope: Scope, terms: readonly string[], limit: number): Promise<Float64Array> {
-    const namespace = namespaceCode(this.#open(), scope.namespace);
-    if (namespace === undefined || terms.length === 0) return new Float64Array(0);
-    return this.#db.outside(() => Float64Array.from(phraseRows(this.#context, namespace, terms, limit)));
   }
 
   async touch(scope: Scope, uses: readonly Use[], call?: StoreCall): Promise<void> {

@@ -7,7 +7,6 @@ import { assertChunkPatch, assertVersion, noSuchMemory } from "../chunk-patch.ts
 import { enforceCapacity } from "./capacity.ts";
 import { expiryAfterMove, moveBefore } from "./entry-moves.ts";
 import { deleteTags, expiryOf, insertTags, type Life, updateEntry } from "./entry-rows.ts";
-import { refreshSuccessors, replaceWords } from "./keyword-rows.ts";
 import {
   distinctTags,
   listCell,
@@ -61,8 +60,8 @@ function updateDocument(step: WriteStep, row: MemoryRow, patch: EntryPatch): voi
 
 function updateText(step: WriteStep, row: MemoryRow, patch: EntryPatch): void {
   const [number, entry, , content, hash, createdAt, , at, thread, speaker, tags, metadata] = row;
-  const [bytes, model, happenedAt] = step.db.get<[number, number | null, number]>(
-    "select bytes, model, happened_at from memory where row = ?",
+  const [bytes, model] = step.db.get<[number, number | null]>(
+    "select bytes, model from memory where row = ?",
     number,
   )!;
   const next = {
@@ -100,19 +99,6 @@ function updateText(step: WriteStep, row: MemoryRow, patch: EntryPatch): void {
     insertTags(step, entry, parseTags(next.tags));
   }
   if (nextBytes !== bytes) step.count(row[18], { bytes: nextBytes - bytes });
-  const isSaidAlike =
-    next.content === content && next.at === at && next.thread === thread && next.speaker === speaker;
-  if (isSaidAlike) return;
-  replaceWords(step, {
-    row: number,
-    content: next.content,
-    happenedAt: nextHappenedAt,
-    at: next.at ?? undefined,
-    thread: next.thread ?? undefined,
-    speaker: next.speaker ?? undefined,
-  });
-  if (thread !== null) refreshSuccessors(step, thread, { row: number, happenedAt });
-  if (next.thread !== null) refreshSuccessors(step, next.thread, { row: number, happenedAt: nextHappenedAt });
 }
 
 /** Replaces a memory's vectors by those of its new text. @returns The number of its own one's model. */

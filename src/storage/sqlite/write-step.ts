@@ -1,7 +1,6 @@
 import { StrataError } from "../../contract/errors.ts";
 import type { JournalKind } from "../../contract/memory-store.ts";
 import { relevanceOffset, utcDay } from "../../contract/relevance.ts";
-import type { TextAnalyzer } from "../../contract/text-analyzer.ts";
 import { type Tier, type TierTable, tiers } from "../../contract/tier.ts";
 import type { Connection } from "./connection.ts";
 
@@ -11,7 +10,6 @@ export interface StoreContext {
   readonly now: () => number;
   readonly tiers: TierTable;
   readonly decayRate: number;
-  readonly analyzer: TextAnalyzer;
   readonly journalLimits: JournalLimits;
   /** Tombstones are kept for so many numbers of the feed; a follower further behind starts again. */
   readonly feedReach: number;
