@@ -128,40 +128,39 @@ export class LateInteraction {
   scores(question: QuestionPieces, texts: readonly (Uint32Array | undefined)[]): Float64Array {
     const places = this.#places;
     let total = 0;
-    for (const pieces of texts) total += pieces?.length ?? 0;
-    /** Pieces, each once, and of each piece of each text its place among them. */
+    for (let text = 0; text < texts.length; text++) total += texts[text]?.length ?? 0;
+    /** Pieces, each once; of each piece of each text its place among them; and where each text's end. */
     const distinct = new Uint32Array(total);
     const placed = new Uint32Array(total);
+    const ends = new Uint32Array(texts.length);
     let size = 0;
     let at = 0;
-    for (const pieces of texts) {
-      if (!pieces) continue;
-      for (let i = 0; i < pieces.length; i++) {
+    for (let text = 0; text < texts.length; text++) {
+      const pieces = texts[text];
+      for (let i = 0; pieces !== undefined && i < pieces.length; i++) {
         const piece = pieces[i]!;
-        if (places[piece] === -1) {
-          places[piece] = size;
+        let place = places[piece]!;
+        if (place === -1) {
+          place = places[piece] = size;
           distinct[size++] = piece;
         }
-        placed[at++] = places[piece]!;
+        placed[at++] = place;
       }
+      ends[text] = at;
     }
     for (let i = 0; i < size; i++) places[distinct[i]!] = -1;
+    const { pieces, idfs } = question;
     const slots = distinct.subarray(0, size);
-    const cosines = this.#memory.scanRows(question.pieces, this.#rows, this.#dimensions, slots);
+    const best = this.#memory.bestOfTexts(pieces, this.#rows, this.#dimensions, slots, placed, ends);
     const scores = new Float64Array(texts.length);
-    for (let each = 0; each < question.pieces.length; each++) {
-      const idf = question.idfs[each]!;
-      const first = each * size;
-      let from = 0;
-      for (let text = 0; text < texts.length; text++) {
-        const to = from + (texts[text]?.length ?? 0);
-        let best = 0;
-        for (; from < to; from++) {
-          const cosine = cosines[first + placed[from]!]!;
-          if (cosine > best) best = cosine;
-        }
-        scores[text]! += idf * best * best;
+    const lanes = best.length / Math.max(1, texts.length);
+    for (let text = 0; text < texts.length; text++) {
+      let score = 0;
+      for (let each = 0; each < pieces.length; each++) {
+        const cosine = best[text * lanes + each]!;
+        score += idfs[each]! * cosine * cosine;
       }
+      scores[text] = score;
     }
     return scores;
   }

@@ -56,16 +56,28 @@ test("scans agree with plain arithmetic for every finite float16 and any number 
   );
 });
 
-test("rows scanned with each other have the scores that each has as a query, to the bit", () => {
+test("a row has the same score whatever stands beside it, to the bit", () => {
+  const memory = new VectorMemory();
+  const [dimensions, count] = [40, 11];
+  const rows = memory.allocate(count * dimensions * 2);
+  for (let i = 0; i < count * dimensions; i++) memory.halves[rows.offset / 2 + i] = Math.sin(i * i);
+  const query = Float32Array.from({ length: dimensions }, (_, i) => Math.cos(i));
+  const alone = Array.from({ length: count }, (_, row) => memory.scanSome(query, rows, Uint32Array.of(row))[0]);
+  assert.deepEqual([...memory.scanAll(query, rows, count)], alone);
+  assert.deepEqual([...memory.scanSome(query, rows, Uint32Array.from(alone.keys()))], alone);
+});
+
+test("texts compared row by row have the best scores that their rows have when scanned, to the bit", () => {
   const shape = fc.record({
     dimensions: fc.integer({ min: 1, max: 70 }),
     count: fc.integer({ min: 1, max: 40 }),
     queries: fc.array(fc.nat({ max: 39 }), { maxLength: 11 }),
+    texts: fc.array(fc.array(fc.nat({ max: 39 }), { maxLength: 9 }), { maxLength: 8 }),
     seed: fc.integer({ min: 1, max: 1_000 }),
   });
   const memory = new VectorMemory();
   fc.assert(
-    fc.property(shape, ({ dimensions, count, queries, seed }) => {
+    fc.property(shape, ({ dimensions, count, queries, texts, seed }) => {
       const stride = strideOf(dimensions);
       const block = memory.allocate(count * stride * 2);
       const halves = Array.from({ length: count }, (_, row) => {
@@ -76,11 +88,17 @@ test("rows scanned with each other have the scores that each has as a query, to 
       });
       const slots = Uint32Array.from({ length: count }, (_, at) => (at * 7) % count);
       const asked = Uint32Array.from(queries, (query) => query % count);
-      const scores = memory.scanRows(asked, block, dimensions, slots).slice();
-      const expected = [...asked].flatMap((query) => [
-        ...memory.scanSome(new Float32Array(halves[query]!), block, slots),
-      ]);
-      assert.deepEqual([...scores], expected);
+      const placed = texts.map((text) => text.map((place) => place % count));
+      const places = Uint32Array.from(placed.flat());
+      const ends = Uint32Array.from(placed, (_, at) => placed.slice(0, at + 1).flat().length);
+      const best = memory.bestOfTexts(asked, block, dimensions, slots, places, ends).slice();
+      const lanes = Math.ceil(asked.length / 4) * 4;
+      asked.forEach((query, lane) => {
+        const scores = memory.scanSome(new Float32Array(halves[query]!), block, slots).slice();
+        const expected = placed.map((text) => Math.max(0, ...text.map((place) => scores[place]!)));
+        const found = placed.map((_, text) => best[text * lanes + lane]!);
+        assert.deepEqual(found, expected);
+      });
       memory.release(block);
     }),
   );

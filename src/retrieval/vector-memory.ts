@@ -18,7 +18,7 @@ interface DotKernel {
     count: number,
     scores: number,
   ): void;
-  dotRows(
+  bestOfTexts(
     rows: number,
     dimensions: number,
     queries: number,
@@ -27,6 +27,10 @@ interface DotKernel {
     slots: number,
     count: number,
     scores: number,
+    placed: number,
+    ends: number,
+    texts: number,
+    best: number,
   ): void;
   blockMaxima(scores: number, marks: number, count: number, block: number, maxima: number): void;
   collectScores(scores: number, marks: number, count: number, least: number, numbers: number): number;
@@ -195,30 +199,54 @@ export class VectorMemory {
   }
 
   /**
-   * The same with rows of the block as queries, one after the other: `Float32Array[queries · slots]`, good until the
-   * next call.
+   * Compares texts with a question, both as numbers of the block's rows: the greatest score, 0 or more, that any of a
+   * text's rows has with each of the question's: `Float32Array[texts · lanes]`, text by text, good until the next call.
+   * `lanes` is the number of queries, filled up to a multiple of four; what stands in the lanes behind it is of no use.
+   * @param places For each row of each text, one text after the other, its place in `slots`.
+   * @param ends Where each text's end there.
    */
-  scanRows(queries: Uint32Array, rows: Block, dimensions: number, slots: Uint32Array): Float32Array {
+  bestOfTexts(
+    queries: Uint32Array,
+    rows: Block,
+    dimensions: number,
+    slots: Uint32Array,
+    places: Uint32Array,
+    ends: Uint32Array,
+  ): Float32Array {
     const stride = strideOf(dimensions);
-    const total = queries.length * slots.length;
-    this.#query = this.#atLeast(this.#query, queries.length * stride * 4);
-    this.#scores = this.#atLeast(this.#scores, total * 4);
-    this.#slots = this.#atLeast(this.#slots, (slots.length + queries.length) * 4);
-    const { offset } = this.#slots;
-    new Uint32Array(this.#memory.buffer, offset, slots.length).set(slots);
-    const asked = offset + slots.length * 4;
-    new Uint32Array(this.#memory.buffer, asked, queries.length).set(queries);
-    this.#kernel.dotRows(
+    const lanes = Math.ceil(queries.length / 4) * 4;
+    const best = ends.length * lanes;
+    this.#query = this.#atLeast(this.#query, lanes * stride * 4);
+    this.#scores = this.#atLeast(this.#scores, (slots.length * lanes + best) * 4);
+    this.#slots = this.#atLeast(this.#slots, (lanes + slots.length + places.length + ends.length) * 4);
+    const { buffer } = this.#memory;
+    const asked = this.#slots.offset;
+    // Lanes that are filled up ask for the first row.
+    const numbers = new Uint32Array(buffer, asked, lanes + slots.length + places.length + ends.length);
+    numbers.fill(queries[0] ?? 0, queries.length, lanes);
+    numbers.set(queries);
+    numbers.set(slots, lanes);
+    numbers.set(places, lanes + slots.length);
+    numbers.set(ends, lanes + slots.length + places.length);
+    const listed = asked + lanes * 4;
+    const placed = listed + slots.length * 4;
+    const scores = this.#scores.offset;
+    const answer = scores + slots.length * lanes * 4;
+    this.#kernel.bestOfTexts(
       rows.offset,
       stride,
       asked,
-      queries.length,
+      lanes,
       this.#query.offset,
-      offset,
+      listed,
       slots.length,
-      this.#scores.offset,
+      scores,
+      placed,
+      placed + places.length * 4,
+      ends.length,
+      answer,
     );
-    return new Float32Array(this.#memory.buffer, this.#scores.offset, total);
+    return new Float32Array(buffer, answer, best);
   }
 
   /** Marks that both have, for one call: good until the next. The block is at least as long as `others`. */

@@ -33,12 +33,60 @@ function dot(query: usize, row: usize, dimensions: usize): f32 {
   return sum(f32x4.add(a, b));
 }
 
+/** The sum of each of four, added in the order in which {@link sum} adds. */
+// @ts-ignore: decorator
+@inline
+function sums(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = v128.shuffle<i32>(a, b, 0, 4, 1, 5);
+  const cd = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
+  const abRest = v128.shuffle<i32>(a, b, 2, 6, 3, 7);
+  const cdRest = v128.shuffle<i32>(c, d, 2, 6, 3, 7);
+  return f32x4.add(
+    f32x4.add(v128.shuffle<i64>(ab, cd, 0, 2), v128.shuffle<i64>(ab, cd, 1, 3)),
+    f32x4.add(v128.shuffle<i64>(abRest, cdRest, 0, 2), v128.shuffle<i64>(abRest, cdRest, 1, 3)),
+  );
+}
+
+/**
+ * Scores of four rows, each to the bit what {@link dot} gives. Additions to one sum wait for each other; with four rows
+ * at once there is something to do meanwhile.
+ */
+// @ts-ignore: decorator
+@inline
+function dotFourRows(query: usize, r0: usize, r1: usize, r2: usize, r3: usize, dimensions: usize): v128 {
+  let a0 = f32x4.splat(0);
+  let b0 = f32x4.splat(0);
+  let a1 = f32x4.splat(0);
+  let b1 = f32x4.splat(0);
+  let a2 = f32x4.splat(0);
+  let b2 = f32x4.splat(0);
+  let a3 = f32x4.splat(0);
+  let b3 = f32x4.splat(0);
+  for (let at: usize = 0, end = dimensions << 1; at < end; at += 16, query += 32) {
+    const left = v128.load(query);
+    const right = v128.load(query, 16);
+    a0 = f32x4.add(a0, f32x4.mul(left, widened(v128.load16x4_s(r0 + at))));
+    b0 = f32x4.add(b0, f32x4.mul(right, widened(v128.load16x4_s(r0 + at, 8))));
+    a1 = f32x4.add(a1, f32x4.mul(left, widened(v128.load16x4_s(r1 + at))));
+    b1 = f32x4.add(b1, f32x4.mul(right, widened(v128.load16x4_s(r1 + at, 8))));
+    a2 = f32x4.add(a2, f32x4.mul(left, widened(v128.load16x4_s(r2 + at))));
+    b2 = f32x4.add(b2, f32x4.mul(right, widened(v128.load16x4_s(r2 + at, 8))));
+    a3 = f32x4.add(a3, f32x4.mul(left, widened(v128.load16x4_s(r3 + at))));
+    b3 = f32x4.add(b3, f32x4.mul(right, widened(v128.load16x4_s(r3 + at, 8))));
+  }
+  return sums(f32x4.add(a0, b0), f32x4.add(a1, b1), f32x4.add(a2, b2), f32x4.add(a3, b3));
+}
+
 /** Scores `count` rows that stand next to each other. `dimensions` is a multiple of 8; all offsets are in bytes. */
 export function dotAll(query: usize, rows: usize, dimensions: usize, count: usize, scores: usize): void {
   const stride = dimensions << 1;
-  for (let i: usize = 0; i < count; i++) {
-    store<f32>(scores + (i << 2), dot(query, rows + i * stride, dimensions));
+  let i: usize = 0;
+  for (; i + 4 <= count; i += 4) {
+    const row = rows + i * stride;
+    const four = dotFourRows(query, row, row + stride, row + 2 * stride, row + 3 * stride, dimensions);
+    v128.store(scores + (i << 2), four);
   }
+  for (; i < count; i++) store<f32>(scores + (i << 2), dot(query, rows + i * stride, dimensions));
 }
 
 /** Rows whose memory is asked for before the first of them is needed. */
@@ -65,7 +113,20 @@ export function dotSome(
       const row = rows + <usize>load<u32>(slots + (i << 2)) * stride;
       for (let at = row; at < row + stride; at += 64) read ^= load<u8>(at);
     }
-    for (let i = from; i < to; i++) {
+    let i = from;
+    for (; i + 4 <= to; i += 4) {
+      const at = slots + (i << 2);
+      const four = dotFourRows(
+        query,
+        rows + <usize>load<u32>(at) * stride,
+        rows + <usize>load<u32>(at, 4) * stride,
+        rows + <usize>load<u32>(at, 8) * stride,
+        rows + <usize>load<u32>(at, 12) * stride,
+        dimensions,
+      );
+      v128.store(scores + (i << 2), four);
+    }
+    for (; i < to; i++) {
       const slot = <usize>load<u32>(slots + (i << 2));
       store<f32>(scores + (i << 2), dot(query, rows + slot * stride, dimensions));
     }
@@ -73,15 +134,19 @@ export function dotSome(
   return read;
 }
 
-/** Queries that are compared with a row while it is at hand. */
-const queriesAtOnce: usize = 4;
-
 /**
- * Scores rows with rows of the same block: for each of the numbers at `queries`, one after the other, the scores of the
- * rows whose numbers stand at `slots`, as {@link dotSome} gives them. `lanes` is room for the queries as float32.
+ * Compares texts with a question, both as rows of one block: for each text, the greatest score, 0 or more, that any of its
+ * rows has with each of the queries, as {@link dotSome} would give it.
+ * @param queries Numbers (uint32) of the queries' rows, a multiple of four of them.
+ * @param lanes Room for the queries as float32.
+ * @param slots Numbers (uint32) of the texts' rows, each once.
+ * @param scores Room for the scores of each of these rows, a query's next to the other's.
+ * @param placed For each row of each text, one text after the other, its place at `slots` (uint32).
+ * @param ends Where each text's end there (uint32).
+ * @param best Scores of each text, a query's next to the other's.
  * @returns Nothing of use; what was read must not look unread.
  */
-export function dotRows(
+export function bestOfTexts(
   rows: usize,
   dimensions: usize,
   queries: usize,
@@ -90,6 +155,10 @@ export function dotRows(
   slots: usize,
   count: usize,
   scores: usize,
+  placed: usize,
+  ends: usize,
+  texts: usize,
+  best: usize,
 ): u32 {
   const stride = dimensions << 1;
   const lane = dimensions << 2;
@@ -102,6 +171,7 @@ export function dotRows(
       v128.store(lanes + q * lane + (i << 2), values);
     }
   }
+  const step = queryCount << 2;
   let read: u32 = 0;
   for (let from: usize = 0; from < count; from += ahead) {
     const to = min(count, from + ahead);
@@ -111,29 +181,32 @@ export function dotRows(
     }
     for (let i = from; i < to; i++) {
       const row = rows + <usize>load<u32>(slots + (i << 2)) * stride;
-      const target = scores + (i << 2);
-      let q: usize = 0;
-      for (; q + queriesAtOnce <= queryCount; q += queriesAtOnce) {
-        dotFour(lanes + q * lane, lane, row, dimensions, target + ((q * count) << 2), count << 2);
-      }
-      for (; q < queryCount; q++) {
-        store<f32>(target + ((q * count) << 2), dot(lanes + q * lane, row, dimensions));
+      const target = scores + i * step;
+      for (let q: usize = 0; q < queryCount; q += 4) {
+        v128.store(target + (q << 2), dotFour(lanes + q * lane, lane, row, dimensions));
       }
     }
+  }
+  let from: usize = 0;
+  for (let text: usize = 0; text < texts; text++, best += step) {
+    const to = <usize>load<u32>(ends + (text << 2));
+    for (let q: usize = 0; q < step; q += 16) {
+      let greatest = f32x4.splat(0);
+      for (let i = from; i < to; i++) {
+        const row = scores + <usize>load<u32>(placed + (i << 2)) * step;
+        greatest = f32x4.pmax(greatest, v128.load(row + q));
+      }
+      v128.store(best + q, greatest);
+    }
+    from = to;
   }
   return read;
 }
 
+/** Scores of a row with four queries. */
 // @ts-ignore: decorator
 @inline
-function dotFour(
-  query: usize,
-  lane: usize,
-  row: usize,
-  dimensions: usize,
-  scores: usize,
-  step: usize,
-): void {
+function dotFour(query: usize, lane: usize, row: usize, dimensions: usize): v128 {
   let a0 = f32x4.splat(0);
   let b0 = f32x4.splat(0);
   let a1 = f32x4.splat(0);
@@ -158,10 +231,7 @@ function dotFour(
     a3 = f32x4.add(a3, f32x4.mul(v128.load(q3), left));
     b3 = f32x4.add(b3, f32x4.mul(v128.load(q3, 16), right));
   }
-  store<f32>(scores, sum(f32x4.add(a0, b0)));
-  store<f32>(scores + step, sum(f32x4.add(a1, b1)));
-  store<f32>(scores + 2 * step, sum(f32x4.add(a2, b2)));
-  store<f32>(scores + 3 * step, sum(f32x4.add(a3, b3)));
+  return sums(f32x4.add(a0, b0), f32x4.add(a1, b1), f32x4.add(a2, b2), f32x4.add(a3, b3));
 }
 
 /** For each `block` neighbours, the greatest score among those whose mark is 1; negative infinity where there is none. */
