@@ -9,12 +9,17 @@ export interface SlotScores {
   readonly scores: Float32Array | Float64Array;
   /** Slot of each score; absent: its number. */
   readonly slots?: Uint32Array | undefined;
-  /** By slot: only those with 1 take part. */
-  readonly mask: Uint8Array;
-  /** A second mask, when there is one. */
-  readonly holds?: Uint8Array | undefined;
+  /** By slot: only those with 1 take part; absent: all do. */
+  readonly mask?: Uint8Array | undefined;
   /** Only scores above it take part. */
   readonly above: number;
+}
+
+/** The best so far, the worst of them at the root. */
+interface Heap {
+  readonly slots: Uint32Array;
+  readonly scores: Float64Array;
+  readonly rows: Float64Array;
 }
 
 /**
@@ -23,64 +28,65 @@ export interface SlotScores {
  * @param rows Row of each slot.
  */
 export function bestSlots(scored: SlotScores, limit: number, rows: Float64Array): ScoredSlots {
-  const { scores, slots, mask, holds, above } = scored;
-  const heapSlots: number[] = [];
-  const heapScores: number[] = [];
-  const worse = (slotA: number, scoreA: number, slotB: number, scoreB: number): boolean =>
-    scoreA < scoreB || (scoreA === scoreB && rows[slotA]! < rows[slotB]!);
-
-  const siftDown = (slot: number, score: number): void => {
-    const size = heapSlots.length;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= size) break;
-      const right = child + 1;
-      if (right < size && worse(heapSlots[right]!, heapScores[right]!, heapSlots[child]!, heapScores[child]!))
-        child = right;
-      if (!worse(heapSlots[child]!, heapScores[child]!, slot, score)) break;
-      heapSlots[at] = heapSlots[child]!;
-      heapScores[at] = heapScores[child]!;
-      at = child;
-    }
-    heapSlots[at] = slot;
-    heapScores[at] = score;
-  };
-
+  const { scores, slots, mask, above } = scored;
+  const room = Math.min(limit, scores.length);
+  const heap: Heap = { slots: new Uint32Array(room), scores: new Float64Array(room), rows };
+  let size = 0;
   let least = above;
-  let full = false;
   for (let index = 0; index < scores.length; index++) {
     const score = scores[index]!;
-    if (full ? score < least : !(score > above)) continue;
+    if (size === room ? score < least : !(score > above)) continue;
     const slot = slots ? slots[index]! : index;
-    if (mask[slot] !== 1 || (holds && holds[slot] !== 1)) continue;
-    if (full) {
-      if (worse(heapSlots[0]!, heapScores[0]!, slot, score)) siftDown(slot, score);
-      least = heapScores[0]!;
-      continue;
-    }
-    let at = heapSlots.length;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!worse(slot, score, heapSlots[parent]!, heapScores[parent]!)) break;
-      heapSlots[at] = heapSlots[parent]!;
-      heapScores[at] = heapScores[parent]!;
-      at = parent;
-    }
-    heapSlots[at] = slot;
-    heapScores[at] = score;
-    full = heapSlots.length === limit;
-    least = heapScores[0]!;
+    if (mask && mask[slot] !== 1) continue;
+    if (size < room) siftUp(heap, size++, slot, score);
+    else if (isWorse(heap, 0, slot, score)) siftDown(heap, room, slot, score);
+    least = heap.scores[0]!;
   }
-
   // The worst comes off first, and stands last.
-  const best = { slots: new Uint32Array(heapSlots.length), scores: new Float64Array(heapSlots.length) };
-  for (let at = heapSlots.length - 1; at >= 0; at--) {
-    best.slots[at] = heapSlots[0]!;
-    best.scores[at] = heapScores[0]!;
-    const slot = heapSlots.pop()!;
-    const score = heapScores.pop()!;
-    if (at > 0) siftDown(slot, score);
+  for (let last = size - 1; last > 0; last--) {
+    const [slot, score] = [heap.slots[last]!, heap.scores[last]!];
+    heap.slots[last] = heap.slots[0]!;
+    heap.scores[last] = heap.scores[0]!;
+    siftDown(heap, last, slot, score);
   }
-  return best;
+  return { slots: heap.slots.subarray(0, size), scores: heap.scores.subarray(0, size) };
+}
+
+/** True when what stands at `at` is worse than the other. */
+function isWorse({ slots, scores, rows }: Heap, at: number, slot: number, score: number): boolean {
+  const known = scores[at]!;
+  return known < score || (known === score && rows[slots[at]!]! < rows[slot]!);
+}
+
+/** Puts one at the end, `at`, and lets it rise. */
+function siftUp(heap: Heap, at: number, slot: number, score: number): void {
+  const { slots, scores } = heap;
+  let place = at;
+  while (place > 0) {
+    const parent = (place - 1) >> 1;
+    if (isWorse(heap, parent, slot, score)) break;
+    slots[place] = slots[parent]!;
+    scores[place] = scores[parent]!;
+    place = parent;
+  }
+  slots[place] = slot;
+  scores[place] = score;
+}
+
+/** Puts one in the place of the root of the first `size`, and lets it sink. */
+function siftDown(heap: Heap, size: number, slot: number, score: number): void {
+  const { slots, scores } = heap;
+  let place = 0;
+  for (;;) {
+    let child = 2 * place + 1;
+    if (child >= size) break;
+    const right = child + 1;
+    if (right < size && isWorse(heap, right, slots[child]!, scores[child]!)) child = right;
+    if (!isWorse(heap, child, slot, score)) break;
+    slots[place] = slots[child]!;
+    scores[place] = scores[child]!;
+    place = child;
+  }
+  slots[place] = slot;
+  scores[place] = score;
 }

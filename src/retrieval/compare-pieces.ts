@@ -1,4 +1,5 @@
 import type { RankingOptions } from "../contract/ranking.ts";
+import { bestSlots } from "./best-slots.ts";
 import type { FusedSignal } from "./fuse-signals.ts";
 import type { LateInteraction } from "./late-interaction.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
@@ -7,7 +8,7 @@ import type { Weighed } from "./weigh-candidates.ts";
 /** A comparison whose texts are not all known yet. */
 export interface Comparison {
   /** Places in the fusion of the candidates to compare, best first. */
-  readonly places: readonly number[];
+  readonly places: Uint32Array;
   readonly rows: readonly number[];
   readonly keys: readonly number[];
   readonly weight: number;
@@ -21,21 +22,23 @@ export interface Comparison {
 export function prepareComparison(
   late: LateInteraction,
   index: NamespaceIndex,
-  { plan, fusion }: Weighed,
+  { plan, fusion, candidates }: Weighed,
   ranking: RankingOptions,
 ): Comparison | undefined {
   const question = late.questionPieces(plan.words);
   const weight = ranking.lateWeight * question.knownShare;
   if (!(weight > 0) || fusion.fused === 0) return undefined;
-  const { rows } = index.columns.arrays;
-  const rowAt = (place: number): number => rows[fusion.slots[place]!]!;
-  const places = Array.from({ length: fusion.fused }, (_, place) => place)
-    .sort((a, b) => fusion.scores[b]! - fusion.scores[a]! || rowAt(b) - rowAt(a))
-    .slice(0, ranking.lateDepth);
+  const scores = fusion.scores.subarray(0, fusion.fused);
+  const { slots: places } = bestSlots(
+    { scores, above: Number.NEGATIVE_INFINITY },
+    ranking.lateDepth,
+    candidates.rows,
+  );
+  const family = late.familyOf(index.columns);
   return {
     places,
-    rows: places.map(rowAt),
-    keys: places.map((place) => late.keyOf(index.columns, fusion.slots[place]!)),
+    rows: Array.from(places, (place) => candidates.rows[place]!),
+    keys: Array.from(places, (place) => family + fusion.slots[place]!),
     weight,
     score: (pieces) => late.scores(question, pieces),
   };
@@ -52,8 +55,13 @@ export async function comparePieces(
   candidates: number,
   readTexts: (rows: readonly number[]) => Promise<readonly (string | undefined)[]>,
 ): Promise<FusedSignal> {
-  const pieces = keys.map((key) => late.kept(key));
-  const missing = pieces.flatMap((known, at) => (known ? [] : [at]));
+  const pieces: (Uint32Array | undefined)[] = [];
+  const missing: number[] = [];
+  for (let at = 0; at < keys.length; at++) {
+    const known = late.kept(keys[at]!);
+    pieces.push(known);
+    if (known === undefined) missing.push(at);
+  }
   if (missing.length > 0) {
     const texts = await readTexts(missing.map((at) => rows[at]!));
     missing.forEach((at, i) => {
@@ -62,14 +70,16 @@ export async function comparePieces(
     });
   }
   const scores = score(pieces);
-  const greatest = scores.reduce((most, each) => Math.max(most, each), 0);
+  let greatest = 0;
+  for (let at = 0; at < scores.length; at++) greatest = Math.max(greatest, scores[at]!);
   const raw = new Float64Array(candidates);
   const normalized = new Float64Array(candidates);
   let found = 0;
-  places.forEach((place, at) => {
+  for (let at = 0; at < scores.length; at++) {
+    const place = places[at]!;
     raw[place] = scores[at]!;
     normalized[place] = greatest > 0 ? scores[at]! / greatest : 0;
     if (scores[at]! > 0) found++;
-  });
+  }
   return { name: "late", weight, found, raw, normalized };
 }

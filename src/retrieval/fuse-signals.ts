@@ -1,3 +1,4 @@
+import type { ScoredSlots } from "./best-slots.ts";
 import type { Signal, SignalName } from "./find-candidates.ts";
 
 /** One signal over all candidates, in their order. */
@@ -30,18 +31,23 @@ export interface Fusion {
  */
 export function fuseSignals(signals: readonly Signal[], depth: number, limit: number): Fusion {
   const best = signals.map((signal) => signal.best(depth));
-  const members = new Set<number>();
-  for (const { slots } of best) for (const slot of slots) members.add(slot);
-  const fused = members.size;
+  /** By slot, its place among the candidates. */
+  const places = new Map<number, number>();
+  for (const { slots } of best) {
+    for (let i = 0; i < slots.length; i++) if (!places.has(slots[i]!)) places.set(slots[i]!, places.size);
+  }
+  const fused = places.size;
   if (fused < limit) {
     for (const signal of signals) {
-      for (const slot of signal.best(limit + fused).slots) if (members.size < limit) members.add(slot);
+      for (const slot of signal.best(limit + fused).slots) {
+        if (places.size < limit && !places.has(slot)) places.set(slot, places.size);
+      }
     }
   }
-  const slots = Uint32Array.from(members);
+  const slots = Uint32Array.from(places.keys());
   const scores = new Float64Array(slots.length);
   const fusedSignals = signals.map((signal, at): FusedSignal => {
-    const raw = signal.scoresOf(slots);
+    const raw = scoresOf(signal, best[at]!, slots, places);
     let greatest = 0;
     for (let i = 0; i < fused; i++) greatest = Math.max(greatest, raw[i]!);
     const normalized = new Float64Array(slots.length);
@@ -53,4 +59,26 @@ export function fuseSignals(signals: readonly Signal[], depth: number, limit: nu
     return { name, weight, path, found: best[at]!.slots.length, raw, normalized };
   });
   return { slots, fused, signals: fusedSignals, scores };
+}
+
+/** A signal's scores of all candidates; of its own best they are known. */
+function scoresOf(
+  signal: Signal,
+  best: ScoredSlots,
+  slots: Uint32Array,
+  places: ReadonlyMap<number, number>,
+): Float64Array {
+  const scores = new Float64Array(slots.length);
+  const known = new Uint8Array(slots.length);
+  for (let i = 0; i < best.slots.length; i++) {
+    const place = places.get(best.slots[i]!)!;
+    scores[place] = best.scores[i]!;
+    known[place] = 1;
+  }
+  const others = slots.filter((_, place) => known[place] === 0);
+  if (others.length === 0) return scores;
+  const asked = signal.scoresOf(others);
+  let at = 0;
+  for (let place = 0; place < slots.length; place++) if (known[place] === 0) scores[place] = asked[at++]!;
+  return scores;
 }

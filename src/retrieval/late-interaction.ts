@@ -87,16 +87,16 @@ export class LateInteraction {
   }
 
   /**
-   * Key under which the pieces of a memory are kept.
+   * What is added to a memory's slot to make the key under which its pieces are kept.
    * @param family What gives slots their meaning: pieces are forgotten with it.
    */
-  keyOf(family: object, slot: number): number {
+  familyOf(family: object): number {
     let number = this.#families.get(family);
     if (number === undefined) {
       number = ++this.#lastFamily;
       this.#families.set(family, number);
     }
-    return number * 2 ** 32 + slot;
+    return number * 2 ** 32;
   }
 
   /** The pieces kept under the key. */

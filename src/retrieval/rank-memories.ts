@@ -2,6 +2,7 @@ import type { RowFacts } from "../contract/memory-store.ts";
 import type { RankingOptions } from "../contract/ranking.ts";
 import type { HitExplanation } from "../contract/recall.ts";
 import { utcDay } from "../contract/relevance.ts";
+import { bestSlots } from "./best-slots.ts";
 import type { TimeRange } from "./time-range.ts";
 
 type Bonuses = HitExplanation["bonuses"];
@@ -40,74 +41,92 @@ function sumOf({ importance, recency, access, speaker, time }: Bonuses): number 
   return importance + recency + access + speaker + time;
 }
 
-/** A candidate before its facts are known. */
-export interface Candidate {
+/** Candidates before their facts are known, by place in the fusion. */
+export interface Candidates {
+  readonly rows: Float64Array;
+  /** Fused scores. */
+  readonly scores: Float64Array;
+  readonly speakerBonuses: Float64Array;
+  /** So many of them were fused; the others follow these, in the order given. */
+  readonly fused: number;
+  /** 1 for those that take part. */
+  readonly taking: Uint8Array;
+}
+
+/** A candidate that is visible, in its place. */
+export interface Ranked {
   readonly row: number;
   /** Place in the fusion. */
   readonly place: number;
   readonly fused: number;
-  readonly speakerBonus: number;
-  /** Follows all fused candidates, in the order given. */
-  readonly filler: boolean;
-}
-
-/** A candidate that is visible, in its place. */
-export interface Ranked extends Candidate {
   readonly score: number;
   readonly bonuses: Bonuses;
 }
 
+/** Facts read at first beyond the limit, and at once afterwards. */
+const factsAtOnce = 16;
+
 /**
  * Ranks candidates while reading as few facts as can be: in order of what is known of them, until no other could
  * still come among the best `limit`.
- * @param candidates All of them; they are put in order here.
  * @param readFacts Facts of rows that are visible.
  * @returns The best, and the rows that turned out to be invisible.
  */
 export async function rankMemories(
-  candidates: readonly Candidate[],
+  candidates: Candidates,
   limit: number,
   ranking: RankingOptions,
   now: number,
   time: TimeRange | undefined,
   readFacts: (rows: readonly number[]) => Promise<readonly RowFacts[]>,
 ): Promise<{ ranked: Ranked[]; invisible: number[] }> {
-  const known = (candidate: Candidate): number => candidate.fused + candidate.speakerBonus;
-  const fused = candidates
-    .filter((candidate) => !candidate.filler)
-    .sort((a, b) => known(b) - known(a) || b.row - a.row);
-  const fillers = candidates.filter((candidate) => candidate.filler);
+  const { rows, scores, speakerBonuses, taking } = candidates;
+  /** What is known before facts are. */
+  const known = new Float64Array(candidates.fused);
+  for (let place = 0; place < known.length; place++) known[place] = scores[place]! + speakerBonuses[place]!;
+  const inOrder = (count: number): Uint32Array =>
+    bestSlots({ scores: known, mask: taking, above: Number.NEGATIVE_INFINITY }, count, rows).slots;
+  // Places in this order: those read first and the one after them; where that is not enough, all.
+  const first = limit + factsAtOnce + 1;
+  let order = inOrder(first);
   const ranked: Ranked[] = [];
   const invisible: number[] = [];
   const most = mostBonus(ranking, time);
 
-  const visible = async (batch: readonly Candidate[]): Promise<Ranked[]> => {
-    const facts = new Map((await readFacts(batch.map(({ row }) => row))).map((fact) => [fact.row, fact]));
+  const visible = async (places: Uint32Array): Promise<Ranked[]> => {
+    const facts = new Map<number, RowFacts>();
+    for (const fact of await readFacts(Array.from(places, (place) => rows[place]!)))
+      facts.set(fact.row, fact);
     const found: Ranked[] = [];
-    for (const candidate of batch) {
-      const fact = facts.get(candidate.row);
+    for (const place of places) {
+      const row = rows[place]!;
+      const fact = facts.get(row);
       if (!fact) {
-        invisible.push(candidate.row);
+        invisible.push(row);
         continue;
       }
-      const bonuses = bonusesOf(fact, candidate.speakerBonus, ranking, now, time);
-      const score = candidate.fused + sumOf(bonuses);
-      found.push({ ...candidate, bonuses, score });
+      const fused = scores[place]!;
+      const bonuses = bonusesOf(fact, speakerBonuses[place]!, ranking, now, time);
+      found.push({ row, place, fused, bonuses, score: fused + sumOf(bonuses) });
     }
     return found;
   };
 
-  for (let at = 0; at < fused.length; ) {
+  for (let at = 0; at < order.length; ) {
     const least = ranked[limit - 1];
-    if (least && known(fused[at]!) + most < least.score) break;
-    const size = least ? 16 : limit + 16;
-    ranked.push(...(await visible(fused.slice(at, at + size))));
+    if (least && known[order[at]!]! + most < least.score) break;
+    const size = least ? factsAtOnce : limit + factsAtOnce;
+    if (at + size > order.length && order.length === first) order = inOrder(known.length);
+    ranked.push(...(await visible(order.subarray(at, at + size))));
     ranked.sort((a, b) => b.score - a.score || b.row - a.row);
     at += size;
   }
   ranked.length = Math.min(ranked.length, limit);
+  const fillers = Uint32Array.from(rows.keys())
+    .subarray(known.length)
+    .filter((place) => taking[place] === 1);
   for (let at = 0; at < fillers.length && ranked.length < limit; at += limit) {
-    const found = await visible(fillers.slice(at, at + limit));
+    const found = await visible(fillers.subarray(at, at + limit));
     for (const filler of found.slice(0, limit - ranked.length)) {
       // Whatever its own score would be, it stands behind those that were fused.
       const score = Math.min(filler.score, ranked.at(-1)?.score ?? filler.score);

@@ -62,7 +62,10 @@ test("a row has the same score whatever stands beside it, to the bit", () => {
   const rows = memory.allocate(count * dimensions * 2);
   for (let i = 0; i < count * dimensions; i++) memory.halves[rows.offset / 2 + i] = Math.sin(i * i);
   const query = Float32Array.from({ length: dimensions }, (_, i) => Math.cos(i));
-  const alone = Array.from({ length: count }, (_, row) => memory.scanSome(query, rows, Uint32Array.of(row))[0]);
+  const alone = Array.from(
+    { length: count },
+    (_, row) => memory.scanSome(query, rows, Uint32Array.of(row))[0],
+  );
   assert.deepEqual([...memory.scanAll(query, rows, count)], alone);
   assert.deepEqual([...memory.scanSome(query, rows, Uint32Array.from(alone.keys()))], alone);
 });

@@ -7,7 +7,7 @@ import { type FusedSignal, type Fusion, fuseSignals } from "./fuse-signals.ts";
 import { matchedShare, matchTerms, type TermMatches } from "./match-terms.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import { planQuery, type QueryPlan } from "./plan-query.ts";
-import type { Candidate } from "./rank-memories.ts";
+import type { Candidates } from "./rank-memories.ts";
 import type { Selection } from "./selections.ts";
 
 /** A question as it is asked of an index. */
@@ -38,7 +38,7 @@ export interface Weighing {
 export interface Weighed {
   readonly plan: QueryPlan;
   readonly fusion: Fusion;
-  readonly candidates: readonly Candidate[];
+  readonly candidates: Candidates;
   /** By place in the fusion; empty unless the call explains or has a `minScore`. */
   readonly matches: readonly TermMatches[];
   readonly underMinScore: number;
@@ -67,28 +67,26 @@ export function weighCandidates(index: NamespaceIndex, question: Question, weigh
 
   const { rows, speakers } = index.columns.arrays;
   const cosines = fusion.signals.find(({ name }) => name === "vector")?.raw;
-  const candidates: Candidate[] = [];
+  const { slots } = fusion;
+  const speakerBonuses = new Float64Array(slots.length);
+  const candidateRows = new Float64Array(slots.length);
+  const taking = new Uint8Array(slots.length).fill(1);
   let underMinScore = 0;
-  fusion.slots.forEach((slot, place) => {
-    if (minScore > 0) {
-      const likeness = Math.max(cosines?.[place] ?? 0, matchedShare(plan, matches[place]!));
-      if (!(likeness >= minScore)) {
-        underMinScore++;
-        return;
-      }
-    }
-    candidates.push({
-      row: rows[slot]!,
-      place,
-      fused: fusion.scores[place]!,
-      speakerBonus: plan.speaker > 0 && speakers[slot] === plan.speaker ? ranking.speakerBonus : 0,
-      filler: place >= fusion.fused,
-    });
-  });
+  for (let place = 0; place < slots.length; place++) {
+    const slot = slots[place]!;
+    candidateRows[place] = rows[slot]!;
+    if (plan.speaker > 0 && speakers[slot] === plan.speaker) speakerBonuses[place] = ranking.speakerBonus;
+    if (minScore === 0) continue;
+    const likeness = Math.max(cosines?.[place] ?? 0, matchedShare(plan, matches[place]!));
+    if (likeness >= minScore) continue;
+    taking[place] = 0;
+    underMinScore++;
+  }
+  const { fused, scores } = fusion;
   return {
     plan,
     fusion,
-    candidates,
+    candidates: { rows: candidateRows, scores, speakerBonuses, fused, taking },
     matches,
     underMinScore,
     otherModel:
@@ -102,12 +100,15 @@ export function weighCandidates(index: NamespaceIndex, question: Question, weigh
 
 /** The same with one signal more: candidates rise by what it says of them. */
 export function addSignal(weighed: Weighed, signal: FusedSignal): Weighed {
-  const { fusion } = weighed;
-  const scores = fusion.scores.map((score, place) => score + signal.weight * signal.normalized[place]!);
+  const { fusion, candidates } = weighed;
+  const scores = new Float64Array(fusion.scores.length);
+  for (let place = 0; place < scores.length; place++) {
+    scores[place] = fusion.scores[place]! + signal.weight * signal.normalized[place]!;
+  }
   return {
     ...weighed,
     fusion: { ...fusion, scores, signals: [...fusion.signals, signal] },
-    candidates: weighed.candidates.map((each) => ({ ...each, fused: scores[each.place]! })),
+    candidates: { ...candidates, scores },
   };
 }
 
