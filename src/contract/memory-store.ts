@@ -385,9 +385,6 @@ export interface RowFacts {
   readonly lastUsedAt: number;
   readonly createdAt: number;
   readonly at?: number;
-  readonly tier: Tier;
-  readonly speaker?: string;
-  readonly tags: readonly string[];
 }
 
 /** Uses of one memory since they were last written. */

@@ -71,6 +71,13 @@ export class CachedRecall {
     startedAt?: number,
   ): Promise<Recall> {
     const { cache, touch, signal, ...options } = checked;
+    const work = this.#work(verb, scope, text, options);
+    if (!cache) {
+      const answer = await this.queries.executeQuery("", work, { cache, signal });
+      return answer.explanation
+        ? { ...answer, explanation: { ...answer.explanation, cache: "off" } }
+        : answer;
+    }
     // Read before the work begins: what is written meanwhile leaves an answer that nobody asks for again.
     const former = await this.#parts.formerAnswering(scope);
     const model = former ?? (await this.#parts.embedder()).model.id;
@@ -80,11 +87,10 @@ export class CachedRecall {
     const key = JSON.stringify(former === undefined ? [verb, text, options] : [verb, text, options, former]);
     const { recorder } = this.#parts;
     const began = recorder === undefined ? 0 : this.#parts.clock.monotonic();
-    const answer = await this.queries.executeQuery(key, this.#work(verb, scope, text, options), {
+    const answer = await this.queries.executeQuery(key, work, {
       namespace: scope.namespace,
       generation,
       expiresAt: earliestExpiry,
-      cache,
       // A clock of a test's own tells another time.
       now: this.#parts.clock === systemClock ? startedAt : undefined,
       signal,
@@ -92,7 +98,7 @@ export class CachedRecall {
         path = taken;
       },
     });
-    if (recorder !== undefined && path !== "off") {
+    if (recorder !== undefined) {
       const ms = this.#parts.clock.monotonic() - began;
       const made = path === "miss" ? { bytes: shareValue(answer).bytes, ms } : undefined;
       recorder.recall(scope.namespace, generation, key, text, made);

@@ -256,9 +256,6 @@ export function lifeContract(bench: () => ContractBench): void {
           lastUsedAt: clock.now(),
           createdAt: clock.now(),
           at: 5,
-          tier: "long_term",
-          speaker: "Ada",
-          tags: ["t"],
         },
       ]);
     });

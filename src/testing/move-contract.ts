@@ -209,7 +209,7 @@ export function moveContract(bench: () => ContractBench): void {
       const expected = [own, chunk].map((row) => ({ row, tier: "semantic" }));
       if (page.moved) assert.deepEqual(new Set(page.moved), new Set(expected));
       const [row] = await store.matchingRows(scope, { ids: ["a"] });
-      assert.equal((await store.facts(scope, [row!]))[0]?.tier, "semantic");
+      assert.equal((await store.read(scope, [row!]))[0]?.tier, "semantic");
     });
 
     test("a promotion down and a demotion up are refused, and nothing of the call is done", async () => {

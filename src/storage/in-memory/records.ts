@@ -155,7 +155,7 @@ export function toIndexRow(record: MemoryRecord, asked: string | undefined): Ind
 }
 
 export function toFacts(record: MemoryRecord): RowFacts {
-  const { at, speaker } = optional(record);
+  const { at } = optional(record);
   return {
     row: record.row,
     importance: record.life.importance,
@@ -163,9 +163,6 @@ export function toFacts(record: MemoryRecord): RowFacts {
     lastUsedAt: record.life.lastUsedAt,
     createdAt: record.createdAt,
     ...(at === undefined ? {} : { at }),
-    tier: record.life.tier,
-    ...(speaker === undefined ? {} : { speaker }),
-    tags: [...(record.document ?? record).tags],
   };
 }
 

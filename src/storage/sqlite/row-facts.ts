@@ -1,26 +1,20 @@
 import type { RowFacts } from "../../contract/memory-store.ts";
-import { tiers } from "../../contract/tier.ts";
 import type { Connection } from "./connection.ts";
-import { joinEntry, parseTags, type Writable } from "./memory-rows.ts";
+import type { Writable } from "./memory-rows.ts";
 
-// Made once: a text put together for each call would be hashed each time, to find its statement.
-const selectFacts = `select m.row, e.importance, e.access_count, e.last_used_at, m.created_at, m.at, e.tier, m.speaker,
-  coalesce(d.tags, m.tags)
-  from json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
-  where m.namespace = ? and e.expires_at > ?`;
+// Made once: a text put together for each call would be hashed each time, to find its statement. One statement, since
+// each one opens and closes a read of its own.
+const selectFacts = `select m.row, e.importance, e.access_count, e.last_used_at, m.created_at, m.at
+  from json_each(?) j cross join memory m on m.row = j.value cross join entry e on e.id = m.entry
+  where m.namespace = (select id from namespace where name = ?) and e.expires_at > ?`;
 
 /** What ranking needs of visible rows. */
-export function readFacts(
-  db: Connection,
-  namespace: number,
-  rows: readonly number[],
-  now: number,
-): RowFacts[] {
+export function readFacts(db: Connection, name: string, rows: readonly number[], now: number): RowFacts[] {
   return db
-    .all<[number, number, number, number, number, number | null, number, string | null, string | null]>(
+    .all<[number, number, number, number, number, number | null]>(
       selectFacts,
       JSON.stringify(rows),
-      namespace,
+      name,
       now,
     )
     .map((cells) => {
@@ -31,11 +25,8 @@ export function readFacts(
         accessCount: cells[2],
         lastUsedAt: cells[3],
         createdAt: cells[4],
-        tier: tiers[cells[6]]!,
-        tags: parseTags(cells[8]),
       };
       if (cells[5] !== null) facts.at = cells[5];
-      if (cells[7] !== null) facts.speaker = cells[7];
       return facts;
     });
 }

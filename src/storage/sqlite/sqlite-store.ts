@@ -69,7 +69,15 @@ import {
   matchingPages,
   metadataFunction,
 } from "./matching.ts";
-import { namespaceCode, readByHashes, readByIds, readByRows, toMemory, vectorOf } from "./memory-rows.ts";
+import {
+  namespaceCode,
+  readByHashes,
+  readByIds,
+  readByName,
+  readByRows,
+  toMemory,
+  vectorOf,
+} from "./memory-rows.ts";
 import {
   clearSnapshots,
   deleteSnapshot,
@@ -227,7 +235,7 @@ class SqliteStore implements MemoryStore {
 
   async get(scope: Scope, ids: readonly string[]): Promise<(Memory | undefined)[]> {
     const found = new Map<string, Memory>();
-    await this.#inSlices(scope, ids, (namespace, slice, now) => {
+    await this.#inNamespace(scope, ids, (namespace, slice, now) => {
       for (const row of readByIds(this.#db, namespace, slice, now)) {
         const memory = toMemory(scope.namespace, row);
         found.set(memory.id, memory);
@@ -319,16 +327,16 @@ class SqliteStore implements MemoryStore {
 
   async facts(scope: Scope, rows: readonly number[]): Promise<RowFacts[]> {
     const facts: RowFacts[] = [];
-    await this.#inSlices(scope, rows, (namespace, slice, now) => {
-      facts.push(...readFacts(this.#db, namespace, slice, now));
+    await this.#inSlices(rows, (slice, now) => {
+      facts.push(...readFacts(this.#db, scope.namespace, slice, now));
     });
     return facts;
   }
 
   async read(scope: Scope, rows: readonly number[]): Promise<(Memory | undefined)[]> {
     const found = new Map<number, Memory>();
-    await this.#inSlices(scope, rows, (namespace, slice, now) => {
-      for (const row of readByRows(this.#db, namespace, slice, now)) {
+    await this.#inSlices(rows, (slice, now) => {
+      for (const row of readByName(this.#db, scope.namespace, slice, now)) {
         found.set(row[0], toMemory(scope.namespace, row));
       }
     });
@@ -337,7 +345,7 @@ class SqliteStore implements MemoryStore {
 
   async vectors(scope: Scope, ids: readonly string[]): Promise<(StoredVector | null)[]> {
     const found = new Map<string, StoredVector>();
-    await this.#inSlices(scope, ids, (namespace, slice, now) => {
+    await this.#inNamespace(scope, ids, (namespace, slice, now) => {
       const rows = this.#db.all<[string, string, Uint8Array]>(
         `select m.id, o.name, v.data from json_each(?) j
          cross join memory m indexed by memory_id on m.namespace = ? and m.id = j.value
@@ -683,18 +691,24 @@ class SqliteStore implements MemoryStore {
     return evicted;
   }
 
-  /** Reads slices of ids or rows, leaving the event loop free between them. */
-  async #inSlices<T>(
+  /** The same as {@link #inSlices}, where there is such a namespace. */
+  async #inNamespace<T>(
     scope: Scope,
     items: readonly T[],
     read: (namespace: number, slice: readonly T[], now: number) => void,
   ): Promise<void> {
     const namespace = namespaceCode(this.#open(), scope.namespace);
     if (namespace === undefined) return;
+    await this.#inSlices(items, (slice, now) => read(namespace, slice, now));
+  }
+
+  /** Reads slices of ids or rows, leaving the event loop free between them. */
+  async #inSlices<T>(items: readonly T[], read: (slice: readonly T[], now: number) => void): Promise<void> {
+    this.#open();
     for (let start = 0; start < items.length; start += sliceSize) {
       if (start > 0) await new Promise(setImmediate);
       const slice = items.length <= sliceSize ? items : items.slice(start, start + sliceSize);
-      await this.#db.outside(() => read(namespace, slice, this.#context.now()));
+      await this.#db.outside(() => read(slice, this.#context.now()));
     }
   }
 
@@ -750,7 +764,7 @@ class SqliteStore implements MemoryStore {
 
   async #idsOf(scope: Scope, rows: readonly number[]): Promise<ReadonlySet<string>> {
     const ids = new Set<string>();
-    await this.#inSlices(scope, rows, (_, slice) => {
+    await this.#inNamespace(scope, rows, (_, slice) => {
       const found = this.#db.all<[string]>(
         "select m.id from json_each(?) j cross join memory m on m.row = j.value",
         JSON.stringify(slice),
