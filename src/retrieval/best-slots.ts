@@ -4,13 +4,11 @@ export interface ScoredSlots {
   readonly scores: Float64Array;
 }
 
-/** What is scored and which of it may take part. */
+/** What is scored. */
 export interface SlotScores {
   readonly scores: Float32Array | Float64Array;
   /** Slot of each score; absent: its number. */
   readonly slots?: Uint32Array | undefined;
-  /** By slot: only those with 1 take part; absent: all do. */
-  readonly mask?: Uint8Array | undefined;
   /** Only scores above it take part. */
   readonly above: number;
 }
@@ -22,26 +20,17 @@ interface Heap {
   readonly rows: Float64Array;
 }
 
+/** Scores among which a bound of the best is looked for first: of more, one comparison with the worst so far costs less. */
+const mostCounted = 65_536;
+const buckets = 256;
+
 /**
  * The `limit` best scored slots: by score, then the newer row first, so that one question always has one answer. A
  * heap of the best so far; most slots are refused by one comparison with its least.
  * @param rows Row of each slot.
  */
 export function bestSlots(scored: SlotScores, limit: number, rows: Float64Array): ScoredSlots {
-  const { scores, slots, mask, above } = scored;
-  const room = Math.min(limit, scores.length);
-  const heap: Heap = { slots: new Uint32Array(room), scores: new Float64Array(room), rows };
-  let size = 0;
-  let least = above;
-  for (let index = 0; index < scores.length; index++) {
-    const score = scores[index]!;
-    if (size === room ? score < least : !(score > above)) continue;
-    const slot = slots ? slots[index]! : index;
-    if (mask && mask[slot] !== 1) continue;
-    if (size < room) siftUp(heap, size++, slot, score);
-    else if (isWorse(heap, 0, slot, score)) siftDown(heap, room, slot, score);
-    least = heap.scores[0]!;
-  }
+  const { heap, size } = gather(scored, limit, rows);
   // The worst comes off first, and stands last.
   for (let last = size - 1; last > 0; last--) {
     const [slot, score] = [heap.slots[last]!, heap.scores[last]!];
@@ -50,6 +39,65 @@ export function bestSlots(scored: SlotScores, limit: number, rows: Float64Array)
     siftDown(heap, last, slot, score);
   }
   return { slots: heap.slots.subarray(0, size), scores: heap.scores.subarray(0, size) };
+}
+
+/** The same in no order, which takes half the time. */
+export function bestUnordered(scored: SlotScores, limit: number, rows: Float64Array): ScoredSlots {
+  const { heap, size } = gather(scored, limit, rows);
+  return { slots: heap.slots.subarray(0, size), scores: heap.scores.subarray(0, size) };
+}
+
+function gather(
+  scored: SlotScores,
+  limit: number,
+  rows: Float64Array,
+): { readonly heap: Heap; readonly size: number } {
+  const { slots, above } = scored;
+  // Of one kind whatever was given: loops over arrays of two kinds take three times as long.
+  const scores = scored.scores instanceof Float64Array ? scored.scores : new Float64Array(scored.scores);
+  const room = Math.min(limit, scores.length);
+  const heap: Heap = { slots: new Uint32Array(room), scores: new Float64Array(room), rows };
+  const bound = boundOfBest(scores, above, limit);
+  let size = 0;
+  let least = above;
+  for (let index = 0; index < scores.length; index++) {
+    const score = scores[index]!;
+    if (score < bound) continue;
+    if (size === room ? score < least : !(score > above)) continue;
+    const slot = slots ? slots[index]! : index;
+    if (size < room) siftUp(heap, size++, slot, score);
+    else if (isWorse(heap, 0, slot, score)) siftDown(heap, room, slot, score);
+    least = heap.scores[0]!;
+  }
+  return { heap, size };
+}
+
+/**
+ * A score that at least `limit` of those above `above` reach, and hardly more, by counting how many lie in each part of
+ * their range; negative infinity where that is not known.
+ */
+function boundOfBest(scores: Float64Array, above: number, limit: number): number {
+  const unknown = Number.NEGATIVE_INFINITY;
+  if (scores.length < 2 * limit || scores.length > mostCounted) return unknown;
+  let least = Number.POSITIVE_INFINITY;
+  let greatest = unknown;
+  for (let index = 0; index < scores.length; index++) {
+    const score = scores[index]!;
+    least = Math.min(least, score);
+    greatest = Math.max(greatest, score);
+  }
+  least = Math.max(least, above);
+  const step = (buckets - 1) / (greatest - least);
+  if (!(step > 0 && step < Number.POSITIVE_INFINITY)) return unknown;
+  const counts = new Uint32Array(buckets);
+  for (let index = 0; index < scores.length; index++) {
+    const place = (scores[index]! - least) * step;
+    if (place > 0) counts[place | 0]!++;
+  }
+  let bucket = buckets;
+  for (let sum = 0; bucket > 0 && sum < limit; ) sum += counts[--bucket]!;
+  // Rounding may have put one into the next bucket.
+  return bucket === 0 ? unknown : least + (bucket - 0.01) / step;
 }
 
 /** True when what stands at `at` is worse than the other. */

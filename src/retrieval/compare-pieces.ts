@@ -1,5 +1,5 @@
 import type { RankingOptions } from "../contract/ranking.ts";
-import { bestSlots } from "./best-slots.ts";
+import { bestUnordered } from "./best-slots.ts";
 import type { FusedSignal } from "./fuse-signals.ts";
 import type { LateInteraction } from "./late-interaction.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
@@ -7,7 +7,7 @@ import type { Weighed } from "./weigh-candidates.ts";
 
 /** A comparison whose texts are not all known yet. */
 export interface Comparison {
-  /** Places in the fusion of the candidates to compare, best first. */
+  /** Places in the fusion of the candidates to compare. */
   readonly places: Uint32Array;
   readonly rows: readonly number[];
   readonly keys: readonly number[];
@@ -29,7 +29,7 @@ export function prepareComparison(
   const weight = ranking.lateWeight * question.knownShare;
   if (!(weight > 0) || fusion.fused === 0) return undefined;
   const scores = fusion.scores.subarray(0, fusion.fused);
-  const { slots: places } = bestSlots(
+  const { slots: places } = bestUnordered(
     { scores, above: Number.NEGATIVE_INFINITY },
     ranking.lateDepth,
     candidates.rows,

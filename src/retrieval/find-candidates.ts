@@ -1,4 +1,4 @@
-import { bestSlots, type ScoredSlots } from "./best-slots.ts";
+import { bestSlots, bestUnordered, type ScoredSlots } from "./best-slots.ts";
 import type { Bm25 } from "./keyword-scores.ts";
 import { KeywordSearch } from "./keyword-search.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
@@ -16,8 +16,8 @@ export interface Signal {
   readonly weight: number;
   /** How vectors were found, once `best` was called. */
   readonly path?: VectorPath | undefined;
-  /** The best slots that may take part, best first. */
-  best(limit: number): ScoredSlots;
+  /** The best slots that may take part; best first where their order is asked for. */
+  best(limit: number, inOrder: boolean): ScoredSlots;
   /** Exact scores of these slots, in their order; 0 where the signal knows nothing. */
   scoresOf(slots: Uint32Array): Float64Array;
 }
@@ -70,11 +70,11 @@ export function vectorSignal(
     get path() {
       return path;
     },
-    best(limit) {
+    best(limit, inOrder) {
       const near = index.vectors.nearest(query, limit, some, slots, breadth);
       path = near.path;
-      const taking = { scores: near.scores, slots: near.numbers, mask, above: Number.NEGATIVE_INFINITY };
-      return bestSlots(taking, limit, index.columns.arrays.rows);
+      const taking = { scores: near.scores, slots: near.numbers, above: Number.NEGATIVE_INFINITY };
+      return (inOrder ? bestSlots : bestUnordered)(taking, limit, index.columns.arrays.rows);
     },
     scoresOf: (wanted) => new Float64Array(index.vectors.cosines(query, wanted)),
   };
@@ -92,7 +92,7 @@ export function keywordSignal(
   return {
     name: "keyword",
     weight,
-    best: (limit) => search.best(limit, selection.mask),
+    best: (limit, inOrder) => search.best(limit, selection.mask, inOrder),
     scoresOf: (wanted) => search.scoresOf(wanted),
   };
 }

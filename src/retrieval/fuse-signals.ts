@@ -30,7 +30,7 @@ export interface Fusion {
  * the first signal, then of the next, none of which changes the scores of those before.
  */
 export function fuseSignals(signals: readonly Signal[], depth: number, limit: number): Fusion {
-  const best = signals.map((signal) => signal.best(depth));
+  const best = signals.map((signal) => signal.best(depth, false));
   /** By slot, its place among the candidates. */
   const places = new Map<number, number>();
   for (const { slots } of best) {
@@ -39,7 +39,7 @@ export function fuseSignals(signals: readonly Signal[], depth: number, limit: nu
   const fused = places.size;
   if (fused < limit) {
     for (const signal of signals) {
-      for (const slot of signal.best(limit + fused).slots) {
+      for (const slot of signal.best(limit + fused, true).slots) {
         if (places.size < limit && !places.has(slot)) places.set(slot, places.size);
       }
     }

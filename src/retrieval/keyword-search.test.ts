@@ -38,7 +38,8 @@ function fullScan(index: NamespaceIndex, words: readonly string[], limit: number
   for (const { term, idf } of planned(index, words)) {
     addTermScores(scores, index.postings.of(term), idf, "all", norms, bm25.k1);
   }
-  return { scores, best: bestSlots({ scores, mask, above: 0 }, limit, index.columns.arrays.rows) };
+  const seen = scores.map((score, slot) => (mask[slot] === 1 ? score : 0));
+  return { scores, best: bestSlots({ scores: seen, above: 0 }, limit, index.columns.arrays.rows) };
 }
 
 function assertSameAsFullScan(

@@ -1,5 +1,5 @@
 import type { ScoredSlots } from "./best-slots.ts";
-import { bestSlots } from "./best-slots.ts";
+import { bestSlots, bestUnordered } from "./best-slots.ts";
 import { type Bm25, LengthNorms } from "./keyword-scores.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import { findSlot } from "./postings.ts";
@@ -60,11 +60,11 @@ export class KeywordSearch {
     });
   }
 
-  /** The best slots whose mask is 1, best first; ties by the newer row. */
-  best(limit: number, mask: Uint8Array): ScoredSlots {
+  /** The best slots whose mask is 1, best first, or in no order; ties by the newer row. */
+  best(limit: number, mask: Uint8Array, inOrder = true): ScoredSlots {
     const { slots, values, size } = this.#gather(limit, mask);
-    const found = { slots: slots.subarray(0, size), scores: values.subarray(0, size), mask, above: 0 };
-    return bestSlots(found, limit, this.#index.columns.arrays.rows);
+    const found = { slots: slots.subarray(0, size), scores: values.subarray(0, size), above: 0 };
+    return (inOrder ? bestSlots : bestUnordered)(found, limit, this.#index.columns.arrays.rows);
   }
 
   /** Exact scores of these slots, in their order. */

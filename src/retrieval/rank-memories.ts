@@ -83,9 +83,11 @@ export async function rankMemories(
   const { rows, scores, speakerBonuses, taking } = candidates;
   /** What is known before facts are. */
   const known = new Float64Array(candidates.fused);
-  for (let place = 0; place < known.length; place++) known[place] = scores[place]! + speakerBonuses[place]!;
+  for (let place = 0; place < known.length; place++) {
+    known[place] = taking[place] === 1 ? scores[place]! + speakerBonuses[place]! : Number.NEGATIVE_INFINITY;
+  }
   const inOrder = (count: number): Uint32Array =>
-    bestSlots({ scores: known, mask: taking, above: Number.NEGATIVE_INFINITY }, count, rows).slots;
+    bestSlots({ scores: known, above: Number.NEGATIVE_INFINITY }, count, rows).slots;
   // Places in this order: those read first and the one after them; where that is not enough, all.
   const first = limit + factsAtOnce + 1;
   let order = inOrder(first);

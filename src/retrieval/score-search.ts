@@ -65,6 +65,6 @@ export function scoreSearch(
     scores[slot] = scores[slot]! / greatest + (held[slot] === units.length ? 1 : 0);
     shares[slot] = shares[slot]! / totalIdf;
   }
-  const best = bestSlots({ scores, mask: selection.mask, above: 0 }, limit, index.columns.arrays.rows);
+  const best = bestSlots({ scores, above: 0 }, limit, index.columns.arrays.rows);
   return { ...best, found, shares: Float64Array.from(best.slots, (slot) => shares[slot]!) };
 }
