@@ -20,7 +20,7 @@ interface Heap {
   readonly rows: Float64Array;
 }
 
-/** Scores among which a bound of the best is looked for first: of more, one comparison with the worst so far costs less. */
+/** Scores among which a bound is looked for first: of more, one comparison each with the worst so far costs less. */
 const mostCounted = 65_536;
 const buckets = 256;
 
@@ -57,7 +57,7 @@ function gather(
   const scores = scored.scores instanceof Float64Array ? scored.scores : new Float64Array(scored.scores);
   const room = Math.min(limit, scores.length);
   const heap: Heap = { slots: new Uint32Array(room), scores: new Float64Array(room), rows };
-  const bound = boundOfBest(scores, above, limit);
+  const bound = scores.length > mostCounted ? Number.NEGATIVE_INFINITY : boundOfBest(scores, above, limit);
   let size = 0;
   let least = above;
   for (let index = 0; index < scores.length; index++) {
@@ -76,9 +76,9 @@ function gather(
  * A score that at least `limit` of those above `above` reach, and hardly more, by counting how many lie in each part of
  * their range; negative infinity where that is not known.
  */
-function boundOfBest(scores: Float64Array, above: number, limit: number): number {
+export function boundOfBest(scores: Float64Array, above: number, limit: number): number {
   const unknown = Number.NEGATIVE_INFINITY;
-  if (scores.length < 2 * limit || scores.length > mostCounted) return unknown;
+  if (scores.length < 2 * limit) return unknown;
   let least = Number.POSITIVE_INFINITY;
   let greatest = unknown;
   for (let index = 0; index < scores.length; index++) {

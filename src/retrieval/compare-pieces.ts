@@ -10,7 +10,9 @@ export interface Comparison {
   /** Places in the fusion of the candidates to compare. */
   readonly places: Uint32Array;
   readonly rows: readonly number[];
-  readonly keys: readonly number[];
+  /** Of the same candidates, and what gives them their meaning. */
+  readonly slots: Uint32Array;
+  readonly family: object;
   readonly weight: number;
   score(pieces: readonly (Uint32Array | undefined)[]): Float64Array;
 }
@@ -34,11 +36,11 @@ export function prepareComparison(
     ranking.lateDepth,
     candidates.rows,
   );
-  const family = late.familyOf(index.columns);
   return {
     places,
     rows: Array.from(places, (place) => candidates.rows[place]!),
-    keys: Array.from(places, (place) => family + fusion.slots[place]!),
+    slots: places.map((place) => fusion.slots[place]!),
+    family: index.columns,
     weight,
     score: (pieces) => late.scores(question, pieces),
   };
@@ -51,22 +53,18 @@ export function prepareComparison(
  */
 export async function comparePieces(
   late: LateInteraction,
-  { places, rows, keys, weight, score }: Comparison,
+  { places, rows, slots, family, weight, score }: Comparison,
   candidates: number,
   readTexts: (rows: readonly number[]) => Promise<readonly (string | undefined)[]>,
 ): Promise<FusedSignal> {
-  const pieces: (Uint32Array | undefined)[] = [];
+  const pieces = late.kept(family, slots);
   const missing: number[] = [];
-  for (let at = 0; at < keys.length; at++) {
-    const known = late.kept(keys[at]!);
-    pieces.push(known);
-    if (known === undefined) missing.push(at);
-  }
+  for (let at = 0; at < pieces.length; at++) if (pieces[at] === undefined) missing.push(at);
   if (missing.length > 0) {
     const texts = await readTexts(missing.map((at) => rows[at]!));
     missing.forEach((at, i) => {
       const text = texts[i];
-      if (text !== undefined) pieces[at] = late.keep(keys[at]!, text);
+      if (text !== undefined) pieces[at] = late.keep(family, slots[at]!, text);
     });
   }
   const scores = score(pieces);

@@ -31,23 +31,16 @@ export interface Fusion {
  */
 export function fuseSignals(signals: readonly Signal[], depth: number, limit: number): Fusion {
   const best = signals.map((signal) => signal.best(depth, false));
-  /** By slot, its place among the candidates. */
-  const places = new Map<number, number>();
-  for (const { slots } of best) {
-    for (let i = 0; i < slots.length; i++) if (!places.has(slots[i]!)) places.set(slots[i]!, places.size);
-  }
-  const fused = places.size;
+  const union = new Union(best.reduce((sum, { slots }) => sum + slots.length, limit));
+  const placed = best.map(({ slots }) => union.add(slots));
+  const fused = union.size;
   if (fused < limit) {
-    for (const signal of signals) {
-      for (const slot of signal.best(limit + fused, true).slots) {
-        if (places.size < limit && !places.has(slot)) places.set(slot, places.size);
-      }
-    }
+    for (const signal of signals) union.add(signal.best(limit + fused, true).slots, limit);
   }
-  const slots = Uint32Array.from(places.keys());
+  const slots = union.slots.subarray(0, union.size);
   const scores = new Float64Array(slots.length);
   const fusedSignals = signals.map((signal, at): FusedSignal => {
-    const raw = scoresOf(signal, best[at]!, slots, places);
+    const raw = scoresOf(signal, best[at]!, placed[at]!, slots);
     let greatest = 0;
     for (let i = 0; i < fused; i++) greatest = Math.max(greatest, raw[i]!);
     const normalized = new Float64Array(slots.length);
@@ -61,23 +54,49 @@ export function fuseSignals(signals: readonly Signal[], depth: number, limit: nu
   return { slots, fused, signals: fusedSignals, scores };
 }
 
+/** Slots, each once, in the order in which they came. */
+class Union {
+  readonly slots: Uint32Array;
+  size = 0;
+  readonly #places = new Map<number, number>();
+
+  constructor(most: number) {
+    this.slots = new Uint32Array(most);
+  }
+
+  /** Adds slots up to so many in all. @returns Their places; of what found no room, none of use. */
+  add(slots: Uint32Array, most: number = this.slots.length): Uint32Array {
+    const placed = new Uint32Array(slots.length);
+    for (let at = 0; at < slots.length; at++) {
+      const slot = slots[at]!;
+      let place = this.#places.get(slot);
+      if (place === undefined && this.size < most) {
+        place = this.size++;
+        this.slots[place] = slot;
+        this.#places.set(slot, place);
+      }
+      placed[at] = place ?? 0;
+    }
+    return placed;
+  }
+}
+
 /** A signal's scores of all candidates; of its own best they are known. */
-function scoresOf(
-  signal: Signal,
-  best: ScoredSlots,
-  slots: Uint32Array,
-  places: ReadonlyMap<number, number>,
-): Float64Array {
+function scoresOf(signal: Signal, best: ScoredSlots, placed: Uint32Array, slots: Uint32Array): Float64Array {
   const scores = new Float64Array(slots.length);
   const known = new Uint8Array(slots.length);
-  for (let i = 0; i < best.slots.length; i++) {
-    const place = places.get(best.slots[i]!)!;
-    scores[place] = best.scores[i]!;
+  for (let at = 0; at < placed.length; at++) {
+    const place = placed[at]!;
+    scores[place] = best.scores[at]!;
     known[place] = 1;
   }
-  const others = slots.filter((_, place) => known[place] === 0);
-  if (others.length === 0) return scores;
-  const asked = signal.scoresOf(others);
+  const others = new Uint32Array(slots.length);
+  let count = 0;
+  for (let place = 0; place < slots.length; place++) {
+    if (known[place] === 0) others[count++] = slots[place]!;
+  }
+  if (count === 0) return scores;
+  const asked = signal.scoresOf(others.subarray(0, count));
   let at = 0;
   for (let place = 0; place < slots.length; place++) if (known[place] === 0) scores[place] = asked[at++]!;
   return scores;

@@ -1,5 +1,5 @@
 import type { ScoredSlots } from "./best-slots.ts";
-import { bestSlots, bestUnordered } from "./best-slots.ts";
+import { bestSlots, bestUnordered, boundOfBest } from "./best-slots.ts";
 import { type Bm25, LengthNorms } from "./keyword-scores.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import { findSlot } from "./postings.ts";
@@ -182,28 +182,7 @@ function keepPromising(sums: Sums, least: number, rest: number): void {
   sums.size = size;
 }
 
-/** The `limit`-th greatest sum; 0 when there are fewer. */
+/** A sum that at least `limit` reach, near to the least of the best; 0 where none is known. */
 function leastOfBest(sums: Sums, limit: number): number {
-  if (sums.size < limit) return 0;
-  const values = sums.values.slice(0, sums.size);
-  // Quickselect, descending (Hoare, "Find", 1961).
-  let low = 0;
-  let high = values.length - 1;
-  const wanted = limit - 1;
-  while (low < high) {
-    const pivot = values[(low + high) >> 1]!;
-    let [left, right] = [low, high];
-    while (left <= right) {
-      while (values[left]! > pivot) left++;
-      while (values[right]! < pivot) right--;
-      if (left > right) break;
-      const value = values[left]!;
-      values[left++] = values[right]!;
-      values[right--] = value;
-    }
-    if (wanted <= right) high = right;
-    else if (wanted >= left) low = left;
-    else break;
-  }
-  return values[wanted]!;
+  return Math.max(0, boundOfBest(sums.values.subarray(0, sums.size), 0, limit));
 }

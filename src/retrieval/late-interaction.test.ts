@@ -65,7 +65,7 @@ suite("late interaction", () => {
     const late = setUp();
     const question = late.questionPieces([{ word: "cb", idf: 2 }]);
     assert.equal(question.knownShare, 1);
-    const [same, other] = late.scores(question, [late.keep(1, "b c"), late.keep(2, "k")]);
+    const [same, other] = late.scores(question, [late.keep({}, 1, "b c"), late.keep({}, 2, "k")]);
     assert.ok(Math.abs(same! - 4) < 1e-2);
     assert.ok(other! < same!);
   });
@@ -77,7 +77,7 @@ suite("late interaction", () => {
         fc.property(words, fc.array(text, { maxLength: 8 }), (question, texts) => {
           const scores = late.scores(
             late.questionPieces(question),
-            texts.map((each, at) => late.keep(at, each)),
+            texts.map((each, at) => late.keep({}, at, each)),
           );
           for (const [at, each] of texts.entries()) {
             const expected = formula(question, each, leading);
@@ -103,11 +103,16 @@ suite("late interaction", () => {
   test("pieces are kept by family and slot, within the bound", () => {
     const late = setUp();
     const [one, two] = [{}, {}];
-    assert.notEqual(late.familyOf(one) + 5, late.familyOf(two) + 5);
-    assert.equal(late.familyOf(one) + 5, late.familyOf(one) + 5);
-    for (let slot = 0; slot < 2_000; slot++) late.keep(late.familyOf(one) + slot, "bcd");
-    assert.ok(late.bytes <= 100_000);
-    assert.equal(late.kept(late.familyOf(one) + 0), undefined);
-    assert.deepEqual([...late.kept(late.familyOf(one) + 1_999)!], [1, 2, 3]);
+    late.keep(two, 7, "k");
+    for (let slot = 0; slot < 2_000; slot++) {
+      late.keep(one, slot, "bcd");
+      assert.ok(late.bytes <= 100_000);
+      // What is asked for again and again stays.
+      assert.deepEqual(late.kept(two, Uint32Array.of(7)), [Uint32Array.of(10)]);
+    }
+    const [first, last] = late.kept(one, Uint32Array.of(0, 1_999));
+    assert.equal(first, undefined);
+    assert.deepEqual(last, Uint32Array.of(1, 2, 3));
+    assert.deepEqual(late.kept({}, Uint32Array.of(7)), [undefined]);
   });
 });

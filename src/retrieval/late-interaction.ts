@@ -1,5 +1,5 @@
-import { LRUCache } from "lru-cache";
 import type { PieceVectors } from "../contract/piece-vectors.ts";
+import { KeptPieces } from "./kept-pieces.ts";
 import { stopWords } from "./stop-words.ts";
 import { type Block, strideOf, type VectorMemory } from "./vector-memory.ts";
 
@@ -14,8 +14,6 @@ export interface QuestionPieces {
 /** Pieces of a question that are compared; of more, those of the rarest words. */
 const maxQuestionPieces = 32;
 const punctuation = [..."!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"];
-/** Bytes an entry of the cache takes beside its pieces. */
-const entryBytes = 160;
 
 /**
  * Compares texts piece by piece: `s = Σ idf · max(0, best cosine)²` over the question's pieces (late interaction, after
@@ -34,9 +32,7 @@ export class LateInteraction {
   readonly #states: Uint8Array;
   /** By piece, its place among the pieces of the comparison under way; -1 outside of one. */
   readonly #places: Int32Array;
-  readonly #known: LRUCache<number, Uint32Array>;
-  readonly #families: WeakMap<object, number> = new WeakMap<object, number>();
-  #lastFamily = 0;
+  readonly #kept: KeptPieces;
 
   /** @param maxBytes Of the pieces of memories that are kept. */
   constructor(table: PieceVectors, memory: VectorMemory, dimensions: number, maxBytes: number) {
@@ -48,10 +44,7 @@ export class LateInteraction {
     this.#halves = new Float16Array(strideOf(this.#dimensions));
     this.#states = new Uint8Array(table.size);
     this.#places = new Int32Array(table.size).fill(-1);
-    this.#known = new LRUCache({
-      maxSize: maxBytes,
-      sizeCalculation: (pieces) => entryBytes + pieces.byteLength,
-    });
+    this.#kept = new KeptPieces(maxBytes);
     for (const word of [...stopWords, ...punctuation]) {
       const pieces = table.piecesOf(word);
       if (pieces.length === 1) this.#states[pieces[0]!] = 2;
@@ -60,7 +53,7 @@ export class LateInteraction {
 
   /** Bytes of the pieces that are kept. */
   get bytes(): number {
-    return this.#known.calculatedSize;
+    return this.#kept.bytes;
   }
 
   /** Word pieces of a question's words, with the words' idf. */
@@ -87,25 +80,15 @@ export class LateInteraction {
   }
 
   /**
-   * What is added to a memory's slot to make the key under which its pieces are kept.
+   * The pieces that are kept of memories, in the order of their slots; undefined where there are none.
    * @param family What gives slots their meaning: pieces are forgotten with it.
    */
-  familyOf(family: object): number {
-    let number = this.#families.get(family);
-    if (number === undefined) {
-      number = ++this.#lastFamily;
-      this.#families.set(family, number);
-    }
-    return number * 2 ** 32;
+  kept(family: object, slots: Uint32Array): (Uint32Array | undefined)[] {
+    return this.#kept.find(family, slots);
   }
 
-  /** The pieces kept under the key. */
-  kept(key: number): Uint32Array | undefined {
-    return this.#known.get(key);
-  }
-
-  /** Pieces of a text that say something, each once; kept under the key. */
-  keep(key: number, text: string): Uint32Array {
+  /** Pieces of a memory's text that say something, each once; kept. */
+  keep(family: object, slot: number, text: string): Uint32Array {
     const pieces = this.#table.piecesOf(text);
     const places = this.#places;
     let size = 0;
@@ -120,7 +103,7 @@ export class LateInteraction {
       list[i] = pieces[i]!;
       places[pieces[i]!] = -1;
     }
-    this.#known.set(key, list);
+    this.#kept.keep(family, slot, list);
     return list;
   }
 

@@ -367,7 +367,8 @@ export class VectorMemory {
         this.#histogram.offset,
       );
     };
-    const sampled = looked > Math.max(coarse, sampledRuns * sampledRun);
+    // Where half of them would be looked at finely, it costs less to look at all than to sample.
+    const sampled = looked > Math.max(2 * coarse, sampledRuns * sampledRun);
     let greatest = all;
     if (sampled) {
       counts.fill(0);
