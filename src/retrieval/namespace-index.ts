@@ -127,6 +127,8 @@ export class NamespaceIndex {
   /** How many memories have each of `vectorStates`. */
   readonly #states: Uint32Array = new Uint32Array(Object.keys(vectorStates).length);
   #orders: ThreadOrders | undefined;
+  /** By name, see {@link speakerTerms}. */
+  readonly #speakerTerms = new Map<string, string>();
 
   constructor(surroundings: IndexSurroundings, parts?: IndexParts) {
     this.#surroundings = surroundings;
@@ -172,6 +174,7 @@ export class NamespaceIndex {
 
   get bytes(): number {
     const places = this.#ascending.byteLength + this.#late.size * 40 + this.#deadCounts.size * 100;
+    const named = this.#speakerTerms.size * 150;
     const computed = this.#deadSlots.length * 8;
     return (
       this.columns.bytes +
@@ -181,6 +184,7 @@ export class NamespaceIndex {
       this.#vectors.bytes +
       this.live.byteLength +
       places +
+      named +
       computed +
       objectBytes
     );
@@ -269,6 +273,17 @@ export class NamespaceIndex {
       }
     }
     return this.#orders;
+  }
+
+  /** A speaker's name as it stands in a question: its terms with a space around each; "" when it has none. */
+  speakerTerms(name: string): string {
+    const known = this.#speakerTerms.get(name);
+    if (known !== undefined) return known;
+    const parts: string[] = [];
+    this.#surroundings.analyzer.visit(name, (term) => parts.push(term));
+    const terms = parts.length === 0 ? "" : ` ${parts.join(" ")} `;
+    this.#speakerTerms.set(name, terms);
+    return terms;
   }
 
   /** Makes room for as many memories more. */

@@ -68,19 +68,20 @@ export function planQuery(
     unknownWords: [...unknown],
     surplusTerms: Math.max(0, known.length - maxTerms),
     totalIdf,
-    speaker: namedSpeaker(sequence, analyzer, index),
+    speaker: namedSpeaker(sequence, index),
   };
 }
 
 /** The one speaker whose whole name stands in the question; 0 when there is none or more than one. */
-function namedSpeaker(question: readonly string[], analyzer: Analyzer, index: NamespaceIndex): number {
+function namedSpeaker(question: readonly string[], index: NamespaceIndex): number {
+  const { names, uses } = index.speakers;
+  if (names.length === 0) return 0;
   const spoken = ` ${question.join(" ")} `;
   let named = 0;
-  for (const [at, name] of index.speakers.names.entries()) {
-    if (index.speakers.uses[at]! === 0) continue;
-    const parts: string[] = [];
-    analyzer.visit(name, (term) => parts.push(term));
-    if (parts.length === 0 || !spoken.includes(` ${parts.join(" ")} `)) continue;
+  for (let at = 0; at < names.length; at++) {
+    if (uses[at]! === 0) continue;
+    const terms = index.speakerTerms(names[at]!);
+    if (terms === "" || !spoken.includes(terms)) continue;
     if (named !== 0) return 0;
     named = at + 1;
   }

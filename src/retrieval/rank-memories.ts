@@ -31,10 +31,11 @@ export function bonusesOf(
   };
 }
 
-/** The most that the facts of a memory can add. */
-export function mostBonus(ranking: RankingOptions, time: TimeRange | undefined): number {
-  const always = ranking.importanceBonus + ranking.recencyBonus + ranking.accessBonus;
-  return time ? always + ranking.timeBonus : always;
+/** The most that what only the store knows of a memory can add. */
+function mostBonus(ranking: RankingOptions, time: TimeRange | undefined): number {
+  const always = ranking.recencyBonus + ranking.accessBonus;
+  // Sums may be rounded otherwise than scores are.
+  return (time ? always + ranking.timeBonus : always) + 1e-9;
 }
 
 function sumOf({ importance, recency, access, speaker, time }: Bonuses): number {
@@ -47,6 +48,7 @@ export interface Candidates {
   /** Fused scores. */
   readonly scores: Float64Array;
   readonly speakerBonuses: Float64Array;
+  readonly importances: Float64Array;
   /** So many of them were fused; the others follow these, in the order given. */
   readonly fused: number;
   /** 1 for those that take part. */
@@ -63,7 +65,7 @@ export interface Ranked {
   readonly bonuses: Bonuses;
 }
 
-/** Facts read at first beyond the limit, and at once afterwards. */
+/** Facts read at first beyond the limit, at most, and at once afterwards. */
 const factsAtOnce = 16;
 
 /**
@@ -80,20 +82,26 @@ export async function rankMemories(
   time: TimeRange | undefined,
   readFacts: (rows: readonly number[]) => Promise<readonly RowFacts[]>,
 ): Promise<{ ranked: Ranked[]; invisible: number[] }> {
-  const { rows, scores, speakerBonuses, taking } = candidates;
+  const { rows, scores, speakerBonuses, importances, taking } = candidates;
   /** What is known before facts are. */
   const known = new Float64Array(candidates.fused);
   for (let place = 0; place < known.length; place++) {
-    known[place] = taking[place] === 1 ? scores[place]! + speakerBonuses[place]! : Number.NEGATIVE_INFINITY;
+    known[place] =
+      taking[place] === 1
+        ? scores[place]! + speakerBonuses[place]! + ranking.importanceBonus * importances[place]!
+        : Number.NEGATIVE_INFINITY;
   }
   const inOrder = (count: number): Uint32Array =>
     bestSlots({ scores: known, above: Number.NEGATIVE_INFINITY }, count, rows).slots;
-  // Places in this order: those read first and the one after them; where that is not enough, all.
+  const most = mostBonus(ranking, time);
+  // Places in this order, as many as are usually enough; where they are not, all.
   const first = limit + factsAtOnce + 1;
   let order = inOrder(first);
+  // Read at first: those that come among the best unless others of the best are invisible.
+  let size = limit;
+  while (size < order.length - 1 && known[order[size]!]! + most >= known[order[limit - 1]!]!) size++;
   const ranked: Ranked[] = [];
   const invisible: number[] = [];
-  const most = mostBonus(ranking, time);
 
   const visible = async (places: Uint32Array): Promise<Ranked[]> => {
     const facts = new Map<number, RowFacts>();
@@ -117,11 +125,11 @@ export async function rankMemories(
   for (let at = 0; at < order.length; ) {
     const least = ranked[limit - 1];
     if (least && known[order[at]!]! + most < least.score) break;
-    const size = least ? factsAtOnce : limit + factsAtOnce;
     if (at + size > order.length && order.length === first) order = inOrder(known.length);
     ranked.push(...(await visible(order.subarray(at, at + size))));
     ranked.sort((a, b) => b.score - a.score || b.row - a.row);
     at += size;
+    size = factsAtOnce;
   }
   ranked.length = Math.min(ranked.length, limit);
   const fillers = Uint32Array.from(rows.keys())

@@ -65,16 +65,18 @@ export function weighCandidates(index: NamespaceIndex, question: Question, weigh
   const fusion = fuseSignals(signals, ranking.candidates, limit);
   const matches = explain || minScore > 0 ? matchTerms(index, plan, fusion.slots) : [];
 
-  const { rows, speakers } = index.columns.arrays;
+  const { rows, speakers, importances } = index.columns.arrays;
   const cosines = fusion.signals.find(({ name }) => name === "vector")?.raw;
   const { slots } = fusion;
   const speakerBonuses = new Float64Array(slots.length);
   const candidateRows = new Float64Array(slots.length);
+  const candidateImportances = new Float64Array(slots.length);
   const taking = new Uint8Array(slots.length).fill(1);
   let underMinScore = 0;
   for (let place = 0; place < slots.length; place++) {
     const slot = slots[place]!;
     candidateRows[place] = rows[slot]!;
+    candidateImportances[place] = importances[slot]!;
     if (plan.speaker > 0 && speakers[slot] === plan.speaker) speakerBonuses[place] = ranking.speakerBonus;
     if (minScore === 0) continue;
     const likeness = Math.max(cosines?.[place] ?? 0, matchedShare(plan, matches[place]!));
@@ -86,7 +88,14 @@ export function weighCandidates(index: NamespaceIndex, question: Question, weigh
   return {
     plan,
     fusion,
-    candidates: { rows: candidateRows, scores, speakerBonuses, fused, taking },
+    candidates: {
+      rows: candidateRows,
+      scores,
+      speakerBonuses,
+      importances: candidateImportances,
+      fused,
+      taking,
+    },
     matches,
     underMinScore,
     otherModel:
