@@ -18,7 +18,14 @@ parentPort!.on("message", (request: "checkpoint" | "close") => {
     parentPort!.close();
     return;
   }
-  const pages = Number(passive.get()?.["log"] ?? 0);
-  if (pages > emptiedPages) resting = setTimeout(() => truncate.get(), restMs);
+  copyLog();
+  resting = setTimeout(() => {
+    if (copyLog() > emptiedPages) truncate.get();
+  }, restMs);
   parentPort!.postMessage("done");
 });
+
+/** @returns Pages of the log. */
+function copyLog(): number {
+  return Number(passive.get()?.["log"] ?? 0);
+}

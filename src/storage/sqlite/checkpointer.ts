@@ -59,6 +59,8 @@ export class Checkpointer {
     const worker = new Worker(new URL("./checkpoint.worker.ts", import.meta.url), { workerData: this.#path });
     worker.on("message", () => {
       this.#working = false;
+      // What came meanwhile.
+      this.#committed(0);
     });
     worker.on("error", () => this.#giveUp());
     // After its listeners, which would keep the process.
