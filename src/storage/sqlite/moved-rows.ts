@@ -22,9 +22,9 @@ export function lastJournaled(db: Connection): number {
 /**
  * What moved to another tier: every move is journaled in its own transaction, and rows leave the journal from its old
  * end, or with the memory they tell of.
+ * @param last Number of the last row that the journal was given.
  */
-export function movesAfter(db: Connection, namespace: number, after: number): Moves {
-  const last = lastJournaled(db);
+export function movesAfter(db: Connection, namespace: number, after: number, last: number): Moves {
   if (last <= after) return { moved: [], upTo: after, more: false };
   const [first] = db.get<[number | null]>("select min(id) from journal")!;
   if (first === null || first > after + 1) return { moved: undefined, upTo: last, more: false };
