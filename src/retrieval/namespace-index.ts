@@ -128,7 +128,7 @@ export class NamespaceIndex {
   readonly #states: Uint32Array = new Uint32Array(Object.keys(vectorStates).length);
   #orders: ThreadOrders | undefined;
   /** By name, see {@link speakerTerms}. */
-  readonly #speakerTerms = new Map<string, string>();
+  #speakerTerms: Map<string, string> | undefined;
 
   constructor(surroundings: IndexSurroundings, parts?: IndexParts) {
     this.#surroundings = surroundings;
@@ -174,7 +174,7 @@ export class NamespaceIndex {
 
   get bytes(): number {
     const places = this.#ascending.byteLength + this.#late.size * 40 + this.#deadCounts.size * 100;
-    const named = this.#speakerTerms.size * 150;
+    const named = (this.#speakerTerms?.size ?? 0) * 150;
     const computed = this.#deadSlots.length * 8;
     return (
       this.columns.bytes +
@@ -277,11 +277,12 @@ export class NamespaceIndex {
 
   /** A speaker's name as it stands in a question: its terms with a space around each; "" when it has none. */
   speakerTerms(name: string): string {
-    const known = this.#speakerTerms.get(name);
+    const known = this.#speakerTerms?.get(name);
     if (known !== undefined) return known;
     const parts: string[] = [];
     this.#surroundings.analyzer.visit(name, (term) => parts.push(term));
     const terms = parts.length === 0 ? "" : ` ${parts.join(" ")} `;
+    this.#speakerTerms ??= new Map();
     this.#speakerTerms.set(name, terms);
     return terms;
   }
