@@ -71,9 +71,6 @@ export interface MemoryStore {
   /** Rows of all visible memories that match, ascending. */
   matchingRows(scope: Scope, filter: MemoryFilter): Promise<Float64Array>;
 
-  /** For each row that is still visible, what ranking needs; in no particular order. */
-  facts(scope: Scope, rows: readonly number[]): Promise<RowFacts[]>;
-
   /** Memories in the order of `rows`; undefined where none is visible. */
   read(scope: Scope, rows: readonly number[]): Promise<(Memory | undefined)[]>;
 
@@ -377,16 +374,6 @@ export interface MemoryPage {
   readonly cursor?: string;
 }
 
-/** What ranking reads of a candidate, flushed uses alone. */
-export interface RowFacts {
-  readonly row: number;
-  readonly importance: number;
-  readonly accessCount: number;
-  readonly lastUsedAt: number;
-  readonly createdAt: number;
-  readonly at?: number;
-}
-
 /** Uses of one memory since they were last written. */
 export interface Use {
   readonly id: string;
@@ -458,7 +445,7 @@ export interface IndexRow {
 export interface ChangePage {
   /** Added or changed, as they are now. */
   readonly rows: readonly IndexRow[];
-  /** Rows that are gone. An expired memory may be missing here: `facts` and `read` leave it out. */
+  /** Rows that are gone. An expired memory may be missing here: `read` leaves it out. */
   readonly removed: readonly number[];
   /**
    * Rows that moved to another tier, and where they are now. Absent where that cannot be told: then the tiers that a

@@ -77,17 +77,20 @@ export async function answerQuestion(question: Question, pipeline: Pipeline): Pr
 /** Memories read by one look at the index, by row: what late interaction has read is not read again for the hits. */
 type ReadMemories = Map<number, Memory | undefined>;
 
+/** The memories of rows, in their order; undefined where none is visible. */
 async function readRows(
   rows: readonly number[],
   read: ReadMemories,
   { store, scope }: Pipeline,
-): Promise<void> {
+): Promise<(Memory | undefined)[]> {
   const missing = rows.filter((row) => !read.has(row));
-  if (missing.length === 0) return;
-  const memories = await store.read(scope, missing);
-  missing.forEach((row, at) => {
-    read.set(row, memories[at]);
-  });
+  if (missing.length > 0) {
+    const memories = await store.read(scope, missing);
+    missing.forEach((row, at) => {
+      read.set(row, memories[at]);
+    });
+  }
+  return rows.map((row) => read.get(row));
 }
 
 async function findHits(
@@ -95,7 +98,7 @@ async function findHits(
   time: NamedTime | undefined,
   pipeline: Pipeline,
 ): Promise<{ readonly hits: Hit[]; readonly weighed: Weighed; readonly hidden: number }> {
-  const { store, scope, analyzer, ranking, options, timer, reranker } = pipeline;
+  const { analyzer, ranking, options, timer, reranker } = pipeline;
   const { limit, fold } = options;
   const reranks = reranker !== undefined && options.rerank;
   const hidden = new Set<number>();
@@ -103,23 +106,31 @@ async function findHits(
   for (;;) {
     const read: ReadMemories = new Map();
     const weighed = await weigh(question, depth, hidden, read, pipeline);
-    const facts = (rows: readonly number[]) => store.facts(scope, rows);
+    // Ranking is done when it is known what to read, but for what the memories themselves add.
+    let ordered = false;
+    const order = (): void => {
+      if (!ordered) timer.end("rank");
+      ordered = true;
+    };
     const { ranked, invisible } = await rankMemories(
       weighed.candidates,
       depth,
       ranking,
       options.now,
       time,
-      facts,
+      (rows) => {
+        order();
+        return readRows(rows, read, pipeline);
+      },
     );
-    timer.end("rank");
+    order();
+    timer.end("read");
     // Places taken by what has expired go to what comes after it.
     if (ranked.length < depth && invisible.length > 0) {
       for (const row of invisible) hidden.add(row);
       continue;
     }
-    let hits = await readHits(ranked, weighed, read, pipeline);
-    timer.end("read");
+    let hits = hitsOf(ranked, weighed, read, options.explain);
     if (reranks) {
       hits = await rerankHits(question.text, hits, ranking.rerankDepth, reranker, options.signal);
       timer.end("rerank");
@@ -177,23 +188,11 @@ async function weigh(
   return compared;
 }
 
-async function readHits(
-  ranked: readonly Ranked[],
-  weighed: Weighed,
-  read: ReadMemories,
-  pipeline: Pipeline,
-): Promise<Hit[]> {
-  await readRows(
-    ranked.map(({ row }) => row),
-    read,
-    pipeline,
-  );
-  return ranked.flatMap((each): Hit[] => {
-    const memory = read.get(each.row);
-    if (!memory) return [];
-    const hit = { memory, score: each.score };
-    if (!pipeline.options.explain) return [hit];
-    return [{ ...hit, why: explainHit(each, weighed.fusion, weighed.plan, weighed.matches[each.place]!) }];
+function hitsOf(ranked: readonly Ranked[], weighed: Weighed, read: ReadMemories, explain: boolean): Hit[] {
+  return ranked.map((each): Hit => {
+    const hit = { memory: read.get(each.row)!, score: each.score };
+    if (!explain) return hit;
+    return { ...hit, why: explainHit(each, weighed.fusion, weighed.plan, weighed.matches[each.place]!) };
   });
 }
 

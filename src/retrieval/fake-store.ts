@@ -1,6 +1,6 @@
 import { StrataError } from "../contract/errors.ts";
 import type { Memory } from "../contract/memory.ts";
-import type { ChangePage, IndexRow, MemoryStore, MovedRow, RowFacts } from "../contract/memory-store.ts";
+import type { ChangePage, IndexRow, MemoryStore, MovedRow } from "../contract/memory-store.ts";
 import type { Scope } from "../contract/scope.ts";
 import type { Tier } from "../contract/tier.ts";
 
@@ -102,13 +102,6 @@ export class FakeStore {
     }
     const told = this.tellsMoves && { moved: moves.slice(moved) };
     return { rows, removed, ...told, cursor: `${to}.${moves.length}`, more: to < log.length };
-  }
-
-  async facts({ namespace }: Scope, rows: readonly number[]): Promise<RowFacts[]> {
-    return rows.flatMap((row) => {
-      const found = this.hidden.has(row) ? undefined : this.#of(namespace).get(row);
-      return found ? [{ ...found.memory, row }] : [];
-    });
   }
 
   async read({ namespace }: Scope, rows: readonly number[]): Promise<(Memory | undefined)[]> {

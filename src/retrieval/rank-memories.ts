@@ -1,4 +1,4 @@
-import type { RowFacts } from "../contract/memory-store.ts";
+import type { Memory } from "../contract/memory.ts";
 import type { RankingOptions } from "../contract/ranking.ts";
 import type { HitExplanation } from "../contract/recall.ts";
 import { utcDay } from "../contract/relevance.ts";
@@ -14,7 +14,7 @@ const manyUses = 10;
 
 /** What a memory's own facts add to its fused score. */
 export function bonusesOf(
-  facts: Pick<RowFacts, "importance" | "accessCount" | "lastUsedAt" | "createdAt" | "at">,
+  facts: Pick<Memory, "importance" | "accessCount" | "lastUsedAt" | "createdAt" | "at">,
   speaker: number,
   ranking: RankingOptions,
   now: number,
@@ -42,7 +42,7 @@ function sumOf({ importance, recency, access, speaker, time }: Bonuses): number 
   return importance + recency + access + speaker + time;
 }
 
-/** Candidates before their facts are known, by place in the fusion. */
+/** Candidates before they are read, by place in the fusion. */
 export interface Candidates {
   readonly rows: Float64Array;
   /** Fused scores. */
@@ -65,13 +65,13 @@ export interface Ranked {
   readonly bonuses: Bonuses;
 }
 
-/** Facts read at first beyond the limit, at most, and at once afterwards. */
-const factsAtOnce = 16;
+/** Memories read at first beyond the limit, at most, and at once afterwards. */
+const readAtOnce = 16;
 
 /**
- * Ranks candidates while reading as few facts as can be: in order of what is known of them, until no other could
+ * Ranks candidates while reading as few memories as can be: in order of what is known of them, until no other could
  * still come among the best `limit`.
- * @param readFacts Facts of rows that are visible.
+ * @param read Memories in the order of their rows; undefined where none is visible.
  * @returns The best, and the rows that turned out to be invisible.
  */
 export async function rankMemories(
@@ -80,10 +80,10 @@ export async function rankMemories(
   ranking: RankingOptions,
   now: number,
   time: TimeRange | undefined,
-  readFacts: (rows: readonly number[]) => Promise<readonly RowFacts[]>,
+  read: (rows: readonly number[]) => Promise<readonly (Memory | undefined)[]>,
 ): Promise<{ ranked: Ranked[]; invisible: number[] }> {
   const { rows, scores, speakerBonuses, importances, taking } = candidates;
-  /** What is known before facts are. */
+  /** What is known before they are read. */
   const known = new Float64Array(candidates.fused);
   for (let place = 0; place < known.length; place++) {
     known[place] =
@@ -95,7 +95,7 @@ export async function rankMemories(
     bestSlots({ scores: known, above: Number.NEGATIVE_INFINITY }, count, rows).slots;
   const most = mostBonus(ranking, time);
   // Places in this order, as many as are usually enough; where they are not, all.
-  const first = limit + factsAtOnce + 1;
+  const first = limit + readAtOnce + 1;
   let order = inOrder(first);
   // Read at first: those that come among the best unless others of the best are invisible.
   let size = limit;
@@ -104,19 +104,19 @@ export async function rankMemories(
   const invisible: number[] = [];
 
   const visible = async (places: Uint32Array): Promise<Ranked[]> => {
-    const facts = new Map<number, RowFacts>();
-    for (const fact of await readFacts(Array.from(places, (place) => rows[place]!)))
-      facts.set(fact.row, fact);
+    const asked = Array.from(places, (place) => rows[place]!);
+    const memories = await read(asked);
     const found: Ranked[] = [];
-    for (const place of places) {
-      const row = rows[place]!;
-      const fact = facts.get(row);
-      if (!fact) {
+    for (let at = 0; at < asked.length; at++) {
+      const row = asked[at]!;
+      const memory = memories[at];
+      if (!memory) {
         invisible.push(row);
         continue;
       }
+      const place = places[at]!;
       const fused = scores[place]!;
-      const bonuses = bonusesOf(fact, speakerBonuses[place]!, ranking, now, time);
+      const bonuses = bonusesOf(memory, speakerBonuses[place]!, ranking, now, time);
       found.push({ row, place, fused, bonuses, score: fused + sumOf(bonuses) });
     }
     return found;
@@ -129,7 +129,7 @@ export async function rankMemories(
     ranked.push(...(await visible(order.subarray(at, at + size))));
     ranked.sort((a, b) => b.score - a.score || b.row - a.row);
     at += size;
-    size = factsAtOnce;
+    size = readAtOnce;
   }
   ranked.length = Math.min(ranked.length, limit);
   const fillers = Uint32Array.from(rows.keys())

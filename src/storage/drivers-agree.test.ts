@@ -419,9 +419,11 @@ class Follower {
   }
 
   async #alive(): Promise<FollowedMemory[]> {
-    const alive = await this.#store.facts(scope, [...this.#contents.keys()]);
-    return alive
-      .map(({ row }) => this.#contents.get(row)!)
+    const rows = [...this.#contents.keys()];
+    const alive = await this.#store.read(scope, rows);
+    return rows
+      .filter((_, at) => alive[at] !== undefined)
+      .map((row) => this.#contents.get(row)!)
       .map(({ model, ...rest }) =>
         model === "next-model" ? { model, ...rest } : { ...rest, axis: undefined },
       )

@@ -33,7 +33,6 @@ export function lifeContract(bench: () => ContractBench): void {
       clock.advance(1);
       assert.deepEqual(await store.get(scope, ["a"]), [undefined]);
       assert.deepEqual(await store.read(scope, rows), [undefined]);
-      assert.deepEqual(await store.facts(scope, rows), []);
       assert.deepEqual(await store.vectors(scope, ["a"]), [null]);
       assert.deepEqual(await ids({ tags: ["t"] }), []);
       assert.deepEqual((await store.list(scope, {}, { limit: 5 })).memories, []);
@@ -243,21 +242,6 @@ export function lifeContract(bench: () => ContractBench): void {
       const document = (await store.document(scope, "doc"))!;
       assert.deepEqual([document.accessCount, document.lastUsedAt], [3, clock.now()]);
       assert.equal((await store.get(scope, ["doc-0"]))[0]?.accessCount, 3);
-    });
-
-    test("facts tell what ranking needs", async () => {
-      await add("a", { tags: ["t"], speaker: "Ada", at: 5, importance: 0.7, accessCount: 3 });
-      const [row] = await store.matchingRows(scope, {});
-      assert.deepEqual(await store.facts(scope, [row!, row! + 999]), [
-        {
-          row,
-          importance: 0.7,
-          accessCount: 3,
-          lastUsedAt: clock.now(),
-          createdAt: clock.now(),
-          at: 5,
-        },
-      ]);
     });
   });
 }

@@ -103,7 +103,6 @@ export function memoryStoreContract(name: string, contract: MemoryStoreContract)
         assert.deepEqual((await store.changes(other, undefined, 10)).rows, []);
         const rows = await store.matchingRows(scope, {});
         assert.deepEqual(await store.read(other, [...rows]), [undefined]);
-        assert.deepEqual(await store.facts(other, [...rows]), []);
         assert.deepEqual(await store.vectors(other, ["a"]), [null]);
         assert.deepEqual(await store.forget(other, {}), { forgotten: 0 });
         assert.equal(await store.clear(other), 0);

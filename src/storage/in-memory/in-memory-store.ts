@@ -29,7 +29,6 @@ import type {
   NewEntry,
   OrphanCounts,
   PublishResult,
-  RowFacts,
   RowVector,
   StagedDocument,
   StoreCall,
@@ -79,7 +78,6 @@ import {
   type MemoryRecord,
   memoriesOf,
   toDocument,
-  toFacts,
   toIndexRow,
   toMemory,
   type Unit,
@@ -275,14 +273,6 @@ class InMemoryStore implements MemoryStore {
   async matchingRows(scope: Scope, filter: MemoryFilter): Promise<Float64Array> {
     const records = this.#matching(this.#begin(scope), filter);
     return Float64Array.from(records, (record) => record.row).sort();
-  }
-
-  async facts(scope: Scope, rows: readonly number[]): Promise<RowFacts[]> {
-    const space = this.#begin(scope);
-    const records = rows.map((row) => space.rows.get(row));
-    return records
-      .filter((record) => record !== undefined && isVisible(this.#context, record))
-      .map((record) => toFacts(record!));
   }
 
   async read(scope: Scope, rows: readonly number[]): Promise<(Memory | undefined)[]> {

@@ -1,5 +1,5 @@
 import type { Memory, Metadata, StoredDocument, StoredVector } from "../../contract/memory.ts";
-import type { IndexRow, ModelVector, RowFacts } from "../../contract/memory-store.ts";
+import type { IndexRow, ModelVector } from "../../contract/memory-store.ts";
 import type { Tier } from "../../contract/tier.ts";
 import { arrangeVectors } from "../arrange-vectors.ts";
 
@@ -151,18 +151,6 @@ export function toIndexRow(record: MemoryRecord, asked: string | undefined): Ind
     tags: [...(record.document ?? record).tags],
     ...(vector ? { model: vector.model } : {}),
     vector: vector?.values.slice() ?? null,
-  };
-}
-
-export function toFacts(record: MemoryRecord): RowFacts {
-  const { at } = optional(record);
-  return {
-    row: record.row,
-    importance: record.life.importance,
-    accessCount: record.life.accessCount,
-    lastUsedAt: record.life.lastUsedAt,
-    createdAt: record.createdAt,
-    ...(at === undefined ? {} : { at }),
   };
 }
 

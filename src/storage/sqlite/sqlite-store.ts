@@ -30,7 +30,6 @@ import type {
   NewEntry,
   OrphanCounts,
   PublishResult,
-  RowFacts,
   RowVector,
   StagedDocument,
   StoreCall,
@@ -88,7 +87,6 @@ import {
 } from "./named-snapshots.ts";
 import { openDatabase } from "./open-database.ts";
 import { findOrphans } from "./orphans.ts";
-import { readFacts } from "./row-facts.ts";
 import {
   addVectors,
   coverage,
@@ -323,14 +321,6 @@ class SqliteStore implements MemoryStore {
     if (namespace === undefined) return new Float64Array(0);
     const matches = await this.#matches(namespace, filter);
     return Float64Array.from(matches, ([row]) => row).sort();
-  }
-
-  async facts(scope: Scope, rows: readonly number[]): Promise<RowFacts[]> {
-    const facts: RowFacts[] = [];
-    await this.#inSlices(rows, (slice, now) => {
-      facts.push(...readFacts(this.#db, scope.namespace, slice, now));
-    });
-    return facts;
   }
 
   async read(scope: Scope, rows: readonly number[]): Promise<(Memory | undefined)[]> {
