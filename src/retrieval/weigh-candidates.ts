@@ -78,7 +78,7 @@ export function weighCandidates(index: NamespaceIndex, question: Question, weigh
     candidateRows[place] = rows[slot]!;
     candidateImportances[place] = importances[slot]!;
     if (plan.speaker > 0 && speakers[slot] === plan.speaker) speakerBonuses[place] = ranking.speakerBonus;
-    if (minScore === 0) continue;
+    if (!(minScore > 0)) continue;
     const likeness = Math.max(cosines?.[place] ?? 0, matchedShare(plan, matches[place]!));
     if (likeness >= minScore) continue;
     taking[place] = 0;
