@@ -469,6 +469,55 @@ test("a phrase is found among any number of memories that hold its words apart",
   assert.equal(apart.explanation?.dropped[0]?.count, 400);
 });
 
+test("a phrase and a beginning are asked for beside any number of other words", async () => {
+  const { store, retriever } = setUp();
+  for (let i = 0; i < 200; i++) put(store, `word${i % 70} zeta eta`);
+  put(store, "eta zeta theta");
+  const words = Array.from({ length: 80 }, (_, i) => `word${i}`).join(" ");
+  store.reads = 0;
+  assert.deepEqual(contents(await retriever.search(home, `${words} "theta zeta"`)), []);
+  assert.equal(store.reads, 1);
+  assert.deepEqual(contents(await retriever.search(home, `${words} "zeta theta" thet*`)), ["eta zeta theta"]);
+  assert.equal(store.reads, 2);
+  const phrases = Array.from({ length: 10 }, (_, i) => `"word${i} zeta"`).join(" ");
+  assert.deepEqual(contents(await retriever.search(home, phrases)), []);
+});
+
+test("a search that looks into many memories lets others run, and ends when it is aborted", async () => {
+  const { store, retriever } = setUp();
+  for (let i = 0; i < 4_000; i++) put(store, `alpha ${"between ".repeat(800)}omega ${i}`);
+  await retriever.search(home, "alpha");
+  store.reads = 0;
+  const controller = new AbortController();
+  const { read } = store;
+  let turns = 0;
+  const counting = setInterval(() => turns++, 1);
+  store.read = async (...args) => {
+    if (store.reads > 1_000) controller.abort(new Error("enough"));
+    return read.apply(store, args);
+  };
+  const asked = retriever.search(home, '"omega alpha"', { signal: controller.signal });
+  await assert.rejects(asked, /enough/);
+  clearInterval(counting);
+  assert.ok(store.reads < 1_200, `${store.reads} memories were read`);
+  assert.ok(turns >= 2, `timers ran ${turns} times`);
+});
+
+test("a search's scores fall, whatever its limit, from what holds all words best", async () => {
+  const { store, retriever } = setUp();
+  for (let i = 0; i < 300; i++) put(store, `green ${"leaf ".repeat(i % 7)}tea ${i}`);
+  for (let i = 0; i < 9; i++) put(store, `of green tea ${"leaf ".repeat(i)}`);
+  const scores = async (limit: number): Promise<number[]> =>
+    (await retriever.search(home, '"green tea"', { limit })).hits.map(({ score }) => score);
+  const all = await scores(100);
+  assert.ok(all.length > 40 && all.every((score) => score > 1 && score <= 2));
+  assert.deepEqual(
+    all,
+    all.toSorted((a, b) => b - a),
+  );
+  for (const limit of [1, 3, 20]) assert.deepEqual(await scores(limit), all.slice(0, limit));
+});
+
 test("quoted words find exactly the memories in whose content they stand together", async () => {
   const words = fc.array(fc.constantFrom("tea", "green", "the", "Go", "茶茶", "ERR_FOO", "of"), {
     minLength: 1,

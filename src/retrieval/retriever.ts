@@ -40,7 +40,7 @@ import type { Question } from "./weigh-candidates.ts";
 export interface RetrieverOptions {
   readonly store: MemoryStore;
   readonly embedder: Embedder;
-  /** The one the store indexes its phrases with. */
+  /** The one tokenizer of all keyword search. */
   readonly analyzer: Analyzer;
   /** Default: the machine's time. */
   readonly clock?: Clock | undefined;
@@ -318,6 +318,7 @@ export class Retriever {
       limit: options.limit ?? defaultLimit,
       minScore: options.minScore ?? 0,
       explain: options.explain ?? false,
+      signal: options.signal,
       ranking: () => this.rankingHash,
       request: this.#request("search", scope, words, options, this.#ranking),
       timer,

@@ -12,7 +12,9 @@ import type { Selection } from "./selections.ts";
 
 /**
  * Scores contents by the words searched for: those that hold all of them (1 to 2) before those that hold some
- * (0 to 1), within each by BM25 divided by the greatest. One that lacks what is required is not found.
+ * (0 to 1), within each by BM25 divided by the greatest. One that lacks what is required is not found; whether words
+ * stand together is not known here.
+ * @param greatest What BM25 was divided by when the same was looked for before.
  * @returns The best slots, the share of the words' idf that each holds, and how many slots hold any.
  */
 export function scoreSearch(
@@ -21,7 +23,8 @@ export function scoreSearch(
   bm25: Bm25,
   selection: Selection,
   limit: number,
-): ScoredSlots & { readonly shares: Float64Array; readonly found: number } {
+  greatest?: number,
+): ScoredSlots & { readonly shares: Float64Array; readonly found: number; readonly greatest: number } {
   const size = index.columns.size;
   const scores = new Float64Array(size);
   const shares = new Float64Array(size);
@@ -53,18 +56,24 @@ export function scoreSearch(
     });
   });
 
-  let greatest = 0;
+  let most = 0;
   for (let slot = 0; slot < size; slot++) {
     if (selection.mask[slot] !== 1 || requiredHeld[slot] !== requiredCount) scores[slot] = 0;
-    greatest = Math.max(greatest, scores[slot]!);
+    most = Math.max(most, scores[slot]!);
   }
+  const divisor = greatest ?? most;
   let found = 0;
   for (let slot = 0; slot < size; slot++) {
     if (!(scores[slot]! > 0)) continue;
     found++;
-    scores[slot] = scores[slot]! / greatest + (held[slot] === units.length ? 1 : 0);
+    scores[slot] = Math.min(1, scores[slot]! / divisor) + (held[slot] === units.length ? 1 : 0);
     shares[slot] = shares[slot]! / totalIdf;
   }
   const best = bestSlots({ scores, above: 0 }, limit, index.columns.arrays.rows);
-  return { ...best, found, shares: Float64Array.from(best.slots, (slot) => shares[slot]!) };
+  return {
+    ...best,
+    found,
+    greatest: divisor,
+    shares: Float64Array.from(best.slots, (slot) => shares[slot]!),
+  };
 }

@@ -7,7 +7,7 @@ import { type Allowed, selectSlots } from "./find-candidates.ts";
 import type { Bm25 } from "./keyword-scores.ts";
 import type { NamespaceIndex } from "./namespace-index.ts";
 import { scoreSearch } from "./score-search.ts";
-import { findWords, readSearch, type SearchWords, unitName } from "./search-words.ts";
+import { findWords, holdsPhrases, readSearch, type SearchWords, unitName } from "./search-words.ts";
 
 /** How a search is made. */
 export interface ContentSearch {
@@ -19,6 +19,7 @@ export interface ContentSearch {
   readonly limit: number;
   readonly minScore: number;
   readonly explain: boolean;
+  readonly signal: AbortSignal | undefined;
   /** Hash of the ranking options. */
   readonly ranking: () => string;
   readonly request: RecallRequest;
@@ -35,18 +36,22 @@ interface Found {
 }
 
 /** Memories read at once, while what is found turns out to lack a phrase or a beginning. */
-const maxBatch = 256;
+const maxBatch = 64;
+/** Milliseconds of looking into contents before others run. */
+const turnMs = 8;
 const noBonuses: HitExplanation["bonuses"] = { importance: 0, recency: 0, access: 0, speaker: 0, time: 0 };
 
 /** Finds memories by the words of their contents alone, never by what stands around them. */
 export async function searchContents(text: string, search: ContentSearch): Promise<Recall> {
-  const { store, scope, analyzer, limit, minScore, explain, timer } = search;
+  const { store, scope, analyzer, limit, minScore, explain, signal, timer } = search;
   const hits: Hit[] = [];
   const seen = new Set<number>();
   /** Results asked of the index: grows when many of them turn out to be invisible or lack a phrase or a beginning. */
   let depth = limit + 32;
   let words: SearchWords;
   let dropped = 0;
+  let greatest: number | undefined;
+  let turnEnds = performance.now() + turnMs;
   let keywordPath: "memory" | "disk";
   for (;;) {
     const index = await search.current((asked) => {
@@ -57,7 +62,8 @@ export async function searchContents(text: string, search: ContentSearch): Promi
     keywordPath = index.postings.onDisk ? "disk" : "memory";
     words = readSearch(text, analyzer, index.postings);
     const selection = selectSlots(index, search.allowed, seen);
-    const scored = scoreSearch(index, words.units, search.bm25, selection, depth);
+    const scored = scoreSearch(index, words.units, search.bm25, selection, depth, greatest);
+    greatest = scored.greatest;
     const { rows } = index.columns.arrays;
     const found = Array.from(scored.slots, (slot, at): Found => {
       return { row: rows[slot]!, score: scored.scores[at]!, share: scored.shares[at]! };
@@ -74,16 +80,22 @@ export async function searchContents(text: string, search: ContentSearch): Promi
       );
       for (const [i, { row, score, share }] of batch.entries()) {
         if (hits.length === limit) break;
+        if (performance.now() >= turnEnds) {
+          await new Promise((resolve) => setImmediate(resolve));
+          turnEnds = performance.now() + turnMs;
+        }
+        signal?.throwIfAborted();
         seen.add(row);
-        const memory = memories[i];
-        const held = memory && findWords(memory.content, words, analyzer);
-        if (!memory || !held?.allRequired || !(share >= minScore)) {
+        const content = memories[i]?.content;
+        const isHeld = content !== undefined && share >= minScore && holdsPhrases(content, words, analyzer);
+        const held = isHeld ? findWords(content, words, analyzer) : undefined;
+        if (!held?.allBeginnings) {
           dropped++;
           continue;
         }
         hits.push({
-          memory,
-          // A second look weighs against what was left by the first.
+          memory: memories[i]!,
+          // What came between two looks may weigh more.
           score: Math.min(score, hits.at(-1)?.score ?? score),
           highlights: held.ranges,
           ...(explain && { why: explained(score, share, held.names) }),

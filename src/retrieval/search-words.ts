@@ -1,6 +1,7 @@
 import type { Analyzer } from "./analyzer.ts";
 import { maxQuestionLength } from "./plan-query.ts";
 import type { Postings } from "./postings.ts";
+import { TermRun } from "./term-run.ts";
 import { stopMark } from "./term-table.ts";
 
 /** The terms of an index. */
@@ -20,9 +21,10 @@ export interface SearchUnit {
 export interface SearchWords {
   readonly units: readonly SearchUnit[];
   /** Terms of each quoted phrase of two words or more, which stand next to each other but for stop words. */
-  readonly phrases: readonly (readonly string[])[];
+  readonly phrases: readonly TermRun[];
 }
 
+/** Of those that are required, and of others. */
 const maxUnits = 64;
 const maxPhrases = 8;
 const maxExpansions = 64;
@@ -32,13 +34,20 @@ const longestSuffix = 7;
 /** Reads words, `"quoted words"` and `pre*`; every text is a valid search. */
 export function readSearch(text: string, analyzer: Analyzer, postings: IndexedTerms): SearchWords {
   const units = new Map<string, SearchUnit>();
-  const phrases: string[][] = [];
+  const phrases: TermRun[] = [];
+  let required = 0;
+  const add = (name: string, unit: SearchUnit): void => {
+    const known = units.get(name);
+    if (known?.required || (known && !unit.required)) return;
+    // What is required keeps others from being read: it has room of its own.
+    if (unit.required ? required === maxUnits : units.size - required === maxUnits) return;
+    if (unit.required) required++;
+    units.set(name, unit);
+  };
   const addWords = (words: string, inPhrase: boolean): void => {
     analyzer.visit(words, (term, stop) => {
       // What is a stop word here may stand in a text as a name: "it" finds IT.
-      const keys = stop ? [stopMark + term, term] : [term];
-      const required = units.get(term)?.required || (inPhrase && !stop);
-      if (units.size < maxUnits) units.set(term, { keys, required });
+      add(term, { keys: stop ? [stopMark + term, term] : [term], required: inPhrase && !stop });
     });
   };
   const parts = text.slice(0, maxQuestionLength).matchAll(/"([^"]*)"?|(\S*[\p{L}\p{N}])\*(?=\s|$)|[^\s"]+/gu);
@@ -46,12 +55,11 @@ export function readSearch(text: string, analyzer: Analyzer, postings: IndexedTe
     if (quoted !== undefined) {
       const terms = analyzer.terms(quoted);
       const isPhrase = terms.length > 1 && phrases.length < maxPhrases;
-      if (isPhrase) phrases.push(terms);
+      if (isPhrase) phrases.push(new TermRun(terms));
       addWords(quoted, isPhrase);
     } else if (beginning !== undefined && /^[\p{L}\p{M}\p{N}]+$/u.test(beginning)) {
       const prefix = beginning.toLowerCase();
-      if (units.size < maxUnits)
-        units.set(`${prefix}*`, { keys: expand(prefix, analyzer, postings), prefix, required: true });
+      add(`${prefix}*`, { keys: expand(prefix, analyzer, postings), prefix, required: true });
     } else addWords(whole, false);
   }
   return { units: [...units.values()], phrases };
@@ -75,8 +83,8 @@ export interface HeldWords {
   readonly ranges: readonly { readonly start: number; readonly end: number }[];
   /** The search's words that stand there, as the search has them. */
   readonly names: readonly string[];
-  /** Each beginning that was searched for is the beginning of some word, and each phrase stands there. */
-  readonly allRequired: boolean;
+  /** Each beginning that was searched for is the beginning of some word. */
+  readonly allBeginnings: boolean;
 }
 
 /** How a unit is called where it is shown: `pre*` or the term. */
@@ -84,8 +92,15 @@ export function unitName(unit: SearchUnit): string {
   return unit.prefix === undefined ? unit.keys[0]!.trim() : `${unit.prefix}*`;
 }
 
+/** Whether each phrase stands in a content. */
+export function holdsPhrases(content: string, { phrases }: SearchWords, analyzer: Analyzer): boolean {
+  if (phrases.length === 0) return true;
+  const terms = analyzer.terms(content);
+  return phrases.every((phrase) => phrase.isIn(terms));
+}
+
 /** Finds in a content what was searched for. */
-export function findWords(content: string, { units, phrases }: SearchWords, analyzer: Analyzer): HeldWords {
+export function findWords(content: string, { units }: SearchWords, analyzer: Analyzer): HeldWords {
   const names = new Map<string, string>();
   const beginnings: string[] = [];
   for (const unit of units) {
@@ -94,9 +109,7 @@ export function findWords(content: string, { units, phrases }: SearchWords, anal
   }
   const held = new Set<string>();
   const ranges: { start: number; end: number }[] = [];
-  const terms: string[] = [];
   analyzer.visit(content, (term, stop, start, end) => {
-    if (!stop) terms.push(term);
     const name = names.get(term) ?? (stop ? names.get(stopMark + term) : undefined);
     if (name !== undefined) held.add(name);
     let matches = name !== undefined;
@@ -116,12 +129,6 @@ export function findWords(content: string, { units, phrases }: SearchWords, anal
   return {
     ranges,
     names: [...held],
-    allRequired:
-      beginnings.every((beginning) => held.has(`${beginning}*`)) &&
-      phrases.every((phrase) => holdsRun(terms, phrase)),
+    allBeginnings: beginnings.every((beginning) => held.has(`${beginning}*`)),
   };
-}
-
-function holdsRun(terms: readonly string[], run: readonly string[]): boolean {
-  return terms.some((_, start) => run.every((term, at) => terms[start + at] === term));
 }

@@ -71,6 +71,26 @@ test("a large log is emptied once nothing is written any more", async () => {
   await store.close();
 });
 
+test("few large texts make a log that is emptied too, first or after many rows, once nobody reads it", async () => {
+  for (const rows of [0, 2_000]) {
+    path = join(folder, `large-${rows}.db`);
+    const store = await openSqliteStore(path);
+    await addMany(store, rows, 10);
+    await sleep(1_200);
+    const reader = new DatabaseSync(path, { readOnly: true });
+    reader.exec("begin");
+    reader.prepare("select count(*) from memory").get();
+    for (let at = 0; at < 300; at++) {
+      await store.add(scope, [sampleEntry(`large${at}`, { content: `${at} `.padEnd(60_000, "x") })]);
+    }
+    await sleep(1_500);
+    assert.ok(statSync(`${path}-wal`).size > 16 * 2 ** 20);
+    reader.close();
+    await until(() => statSync(`${path}-wal`).size === 0);
+    await store.close();
+  }
+});
+
 test("a store that was closed leaves no log, and all that was written", async () => {
   const store = await openSqliteStore(path);
   await addMany(store, 2_000, 100);

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import type { Worker } from "node:worker_threads";
 import type { Connection } from "./connection.ts";
 
@@ -5,12 +6,16 @@ import type { Connection } from "./connection.ts";
 const changesBetween = 2_000;
 /** Pages of the log (64 MiB) from which on a writer that is never idle copies them itself. */
 const mostPages = 16_384;
+/** A log of more bytes is emptied once nothing was written for so long, so that nobody who opens the file reads it. */
+const emptiedBytes = 16 * 2 ** 20;
+const restMs = 1_000;
 /** SQLite's own bound, for when there is no thread. */
 const usualPages = 1_000;
 
 /**
  * Copies the write-ahead log into the database in a thread of its own, so that no caller waits for the disk to take it,
- * and seldom, so that a page that many writes change is copied once. The thread is started by the first 2,000 rows.
+ * and seldom, so that a page that many writes change is copied once. The thread is started by the first 2,000 rows, or by
+ * a large log when nothing is written any more.
  */
 export class Checkpointer {
   readonly #path: string;
@@ -18,6 +23,7 @@ export class Checkpointer {
   #changes = 0;
   #worker: Worker | undefined;
   #working = false;
+  #rest: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(path: string, connection: Connection) {
@@ -31,6 +37,7 @@ export class Checkpointer {
   async close(): Promise<void> {
     this.#closed = true;
     this.#connection.onCommit = undefined;
+    clearTimeout(this.#rest);
     const worker = this.#worker;
     if (!worker) return;
     this.#worker = undefined;
@@ -41,16 +48,29 @@ export class Checkpointer {
   }
 
   #committed(changes: number): void {
+    this.#rest = this.#rest?.refresh() ?? setTimeout(() => this.#rested(), restMs).unref();
     this.#changes += changes;
-    if (this.#changes < changesBetween || this.#working) return;
-    this.#changes = 0;
-    this.#working = true;
-    this.#begin().catch(() => this.#giveUp());
+    if (this.#changes >= changesBetween) this.#ask("copy");
   }
 
-  async #begin(): Promise<void> {
+  /** Again and again while another's reading keeps the log from being emptied. */
+  #rested(): void {
+    const bytes = statSync(`${this.#path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+    if (bytes <= emptiedBytes || this.#closed) return;
+    this.#ask("empty");
+    this.#rest?.refresh();
+  }
+
+  #ask(request: "copy" | "empty"): void {
+    if (this.#working) return;
+    this.#changes = 0;
+    this.#working = true;
+    this.#send(request).catch(() => this.#giveUp());
+  }
+
+  async #send(request: "copy" | "empty"): Promise<void> {
     this.#worker ??= await this.#start();
-    this.#worker?.postMessage("checkpoint");
+    this.#worker?.postMessage(request);
   }
 
   async #start(): Promise<Worker | undefined> {
@@ -59,8 +79,7 @@ export class Checkpointer {
     const worker = new Worker(new URL("./checkpoint.worker.ts", import.meta.url), { workerData: this.#path });
     worker.on("message", () => {
       this.#working = false;
-      // What came meanwhile.
-      this.#committed(0);
+      if (this.#changes >= changesBetween) this.#ask("copy");
     });
     worker.on("error", () => this.#giveUp());
     // After its listeners, which would keep the process.
@@ -72,6 +91,7 @@ export class Checkpointer {
   #giveUp(): void {
     this.#worker = undefined;
     this.#connection.onCommit = undefined;
+    clearTimeout(this.#rest);
     if (this.#connection.open) this.#connection.exec(`pragma wal_autocheckpoint = ${usualPages}`);
   }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -123,3 +123,20 @@ for (let version = 1; version <= migrations.length; version++) {
     }
   });
 }
+
+test("words that an earlier version held are in no byte of the file any more", async () => {
+  const current = join(folder, "current-words.db");
+  await makeCurrent(current);
+  const path = join(folder, "of-words.db");
+  makeEarlier(path, 7, current);
+  const database = new DatabaseSync(path);
+  database.exec("insert into words (rowid, content) values (900, 'zyzzyvaterm')");
+  database.close();
+  const holds = () =>
+    readdirSync(folder)
+      .filter((name) => name.startsWith("of-words"))
+      .some((name) => readFileSync(join(folder, name)).includes("zyzzyvaterm"));
+  assert.ok(holds());
+  await (await openSqliteStore(path)).close();
+  assert.ok(!holds());
+});
