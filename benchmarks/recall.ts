@@ -13,6 +13,7 @@ import {
   type StoreItem,
   type Strata,
 } from "../src/index.ts";
+import { heldBytes } from "./held-memory.ts";
 import { answerMs, installedCommand } from "./installed-command.ts";
 import { latencies, median, percentile, timed, timedInTurn } from "./latencies.ts";
 import { measureLanceDb } from "./peers/lancedb.ts";
@@ -117,11 +118,13 @@ async function measureOpen(
   say(`${items.length}: storing`);
   const seconds = (await timed(() => memory.storeMany(items))) / 1_000;
   say(`${items.length}: indexing`);
+  const heldBefore = heldBytes();
   const before = process.memoryUsage().rss;
   const buildMs = await timed(() => memory.recall(questions.at(-1)!, { cache: false }));
   // When it has answered, the index is at rest: postings merged, vectors sketched, its snapshot written.
   const measured = await memory.measureRecall();
   const residentGrowth = process.memoryUsage().rss - before;
+  const held = heldBytes() - heldBefore;
   for (const question of questions.slice(distinctQuestions, distinctQuestions + warmUpQuestions)) {
     await memory.recall(question, { limit, cache: false });
     if (items.length <= 20_000) floor.search(floor.at(0), limit);
@@ -150,6 +153,7 @@ async function measureOpen(
     space: {
       storedPerSecond: items.length / seconds,
       indexedMs: buildMs,
+      heldMegabytes: held / 1e6,
       residentGrowthMegabytes: residentGrowth / 1e6,
     },
     stages: stageRows(explanations),
