@@ -42,6 +42,7 @@ export async function followFeed(
     const incoming = new Map<number, IndexRow>();
     for (const row of page.rows) incoming.set(row.row, row);
     await applyPage(index, store, scope, page, incoming);
+    index.vectors.sketchBulk();
     if (page.moved) for (const { row, tier } of page.moved) index.move(row, tier);
     else index.knowsTiers = false;
     index.cursor = page.cursor;

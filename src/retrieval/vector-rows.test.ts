@@ -168,6 +168,20 @@ test("a copy of some slots finds what the whole finds among them", () => {
   }
 });
 
+test("what comes in bulk is sketched as it comes, few that come later are left to be tended", () => {
+  const rows = new VectorRows(new VectorMemory(), dimensions, 1_000);
+  for (const vector of vectors) {
+    rows.push(vector);
+    if (rows.size % 256 === 0) rows.sketchBulk();
+  }
+  assert.ok(rows.size - rows.sketched < 2_048 + 256 && rows.sketched < rows.size);
+  const later = rows.sketched;
+  rows.sketchBulk();
+  assert.equal(rows.sketched, later);
+  while (rows.sketchSome());
+  assert.deepEqual(rows.sketchesAt(0, rows.size).slice(), sketched.sketchesAt(0, rows.size));
+});
+
 test("any number of dimensions can be sketched", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 300 }), fc.integer(), (size, seed) => {

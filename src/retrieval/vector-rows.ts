@@ -171,6 +171,11 @@ export class VectorRows {
     return rows;
   }
 
+  /** Sketches what came in bulk, so that the questions after it need not compare all of it; the rest is left to tending. */
+  sketchBulk(): void {
+    while (this.#size - this.#sketched >= sketchedAtOnce && this.sketchSome());
+  }
+
   /** Sketches some of what has none. @returns True when more is left. */
   sketchSome(): boolean {
     if (this.#size <= this.#exactRows) return false;
