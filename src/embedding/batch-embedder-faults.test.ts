@@ -341,6 +341,22 @@ describe("callers who leave", () => {
   });
 });
 
+test("a call that is due again when the embedder is stopped is not made any more", async () => {
+  const clock = createManualClock();
+  const model = new ScriptedModel(failing(1, () => httpError(503)));
+  await using embedder = new BatchEmbedder(model, { clock });
+  const lost = assert.rejects(embedder.embedText("a"));
+  await settle();
+  assert.equal(model.calls.length, 1);
+  // Its time has come, and before it goes on it is called off.
+  clock.advance(60_000);
+  await embedder.stopBackgroundProcessor({ drain: false });
+  await lost;
+  await settle();
+  assert.equal(model.calls.length, 1);
+  assert.deepEqual(await embedder.embedText("a"), vectorOf("a"));
+});
+
 test("a closed embedder holds no process, whatever its callers left with the model", async () => {
   const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
   const before = timers();

@@ -135,6 +135,8 @@ export class ModelCaller {
   async #callOnce(texts: readonly string[], work: Work): Promise<EmbeddingReply> {
     const { clock, timeoutMs } = this.#options;
     const { task, signal } = work;
+    // Between a pause and the call that follows it, it may have been called off.
+    signal.throwIfAborted();
     const startedAt = clock.monotonic();
     this.counts.calls++;
     const deadline = new AbortController();
