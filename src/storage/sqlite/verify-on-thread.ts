@@ -13,11 +13,16 @@ export async function verifyOnThread(path: string, signal?: AbortSignal): Promis
   const abort = (): void => void worker.terminate();
   signal?.addEventListener("abort", abort, { once: true });
   try {
-    const verified = await new Promise<Verified>((resolve, reject) => {
-      worker.once("message", resolve);
-      worker.once("error", reject);
-      worker.once("exit", () => reject(signal?.reason ?? new Error("the verifying thread ended early")));
+    let verified: Verified | undefined;
+    worker.once("message", (message: Verified) => {
+      verified = message;
     });
+    // It has given back its files, too, once it has ended.
+    await new Promise<void>((resolve, reject) => {
+      worker.once("error", reject);
+      worker.once("exit", () => resolve());
+    });
+    if (!verified) throw signal?.reason ?? new Error("the verifying thread ended early");
     if ("report" in verified) return verified.report;
     throw new StrataError(verified.error.code, verified.error.message);
   } finally {
