@@ -2,7 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 setFlagsFromString("--expose-gc");
-const collectGarbage: () => void = runInNewContext("gc");
+export const collectGarbage: () => void = runInNewContext("gc");
 
 /** Bytes that the process holds once its garbage is collected: in the engine's heap, in arrays and in WebAssembly's memory. */
 export function heldBytes(): number {

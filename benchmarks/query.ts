@@ -1,9 +1,8 @@
 import { parseArgs } from "node:util";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { rankingHash, withMemory } from "../evals/temporary-memory.ts";
 import { QueryOptimizer, type Strata } from "../src/index.ts";
 import { TextGenerator } from "./generated-text.ts";
+import { collectGarbage } from "./held-memory.ts";
 import { latencies, median, timed } from "./latencies.ts";
 
 const memories = 10_000;
@@ -165,12 +164,10 @@ async function boundRows(): Promise<object[]> {
 }
 
 async function grownBy(work: () => Promise<object>): Promise<number> {
-  setFlagsFromString("--expose-gc");
-  const collect: () => void = runInNewContext("gc");
-  collect();
+  collectGarbage();
   const before = process.memoryUsage().heapUsed;
   const kept = await work();
-  collect();
+  collectGarbage();
   const after = process.memoryUsage().heapUsed;
   // Named after the measurement, so that what was kept is alive during it.
   if (!kept) throw new Error("Expected something to be kept.");

@@ -1,3 +1,4 @@
+import type { Memory } from "../contract/memory.ts";
 import type { MemoryStore } from "../contract/memory-store.ts";
 import type { Explanation, Hit, HitExplanation, Recall, RecallRequest } from "../contract/recall.ts";
 import type { Scope } from "../contract/scope.ts";
@@ -43,7 +44,7 @@ const noBonuses: HitExplanation["bonuses"] = { importance: 0, recency: 0, access
 
 /** Finds memories by the words of their contents alone, never by what stands around them. */
 export async function searchContents(text: string, search: ContentSearch): Promise<Recall> {
-  const { store, scope, analyzer, limit, minScore, explain, signal, timer } = search;
+  const { analyzer, limit, minScore, explain, timer } = search;
   const hits: Hit[] = [];
   const seen = new Set<number>();
   /** Results asked of the index: grows when many of them turn out to be invisible or lack a phrase or a beginning. */
@@ -51,7 +52,6 @@ export async function searchContents(text: string, search: ContentSearch): Promi
   let words: SearchWords;
   let dropped = 0;
   let greatest: number | undefined;
-  let turnEnds = performance.now() + turnMs;
   let keywordPath: "memory" | "disk";
   for (;;) {
     const index = await search.current((asked) => {
@@ -69,38 +69,22 @@ export async function searchContents(text: string, search: ContentSearch): Promi
       return { row: rows[slot]!, score: scored.scores[at]!, share: scored.shares[at]! };
     });
     timer.end("score");
-    let batchSize = limit;
-    for (let at = 0; at < found.length && hits.length < limit; ) {
-      const batch = found.slice(at, at + batchSize);
-      at += batch.length;
-      batchSize = Math.max(limit, Math.min(2 * batchSize, maxBatch));
-      const memories = await store.read(
-        scope,
-        batch.map(({ row }) => row),
-      );
-      for (const [i, { row, score, share }] of batch.entries()) {
-        if (hits.length === limit) break;
-        if (performance.now() >= turnEnds) {
-          await new Promise((resolve) => setImmediate(resolve));
-          turnEnds = performance.now() + turnMs;
-        }
-        signal?.throwIfAborted();
-        seen.add(row);
-        const content = memories[i]?.content;
-        const isHeld = content !== undefined && share >= minScore && holdsPhrases(content, words, analyzer);
-        const held = isHeld ? findWords(content, words, analyzer) : undefined;
-        if (!held?.allBeginnings) {
-          dropped++;
-          continue;
-        }
-        hits.push({
-          memory: memories[i]!,
-          // What came between two looks may weigh more.
-          score: Math.min(score, hits.at(-1)?.score ?? score),
-          highlights: held.ranges,
-          ...(explain && { why: explained(score, share, held.names) }),
-        });
+    for await (const { row, score, share, memory } of readInTurns(found, search)) {
+      seen.add(row);
+      const isHeld = memory && share >= minScore && holdsPhrases(memory.content, words, analyzer);
+      const held = isHeld ? findWords(memory.content, words, analyzer) : undefined;
+      if (!memory || !held?.allBeginnings) {
+        dropped++;
+        continue;
       }
+      hits.push({
+        memory,
+        // What came between two looks may weigh more.
+        score: Math.min(score, hits.at(-1)?.score ?? score),
+        highlights: held.ranges,
+        ...(explain && { why: explained(score, share, held.names) }),
+      });
+      if (hits.length === limit) break;
     }
     timer.end("read");
     if (hits.length === limit || scored.found <= scored.slots.length) break;
@@ -108,6 +92,32 @@ export async function searchContents(text: string, search: ContentSearch): Promi
   }
   if (!explain) return { hits };
   return { hits, explanation: explanationOf(words, search, keywordPath, hits.length + dropped, dropped) };
+}
+
+/** Reads what was found, few at first and more at once the longer it takes, while others have their turn. */
+async function* readInTurns(
+  found: readonly Found[],
+  { store, scope, limit, signal }: ContentSearch,
+): AsyncGenerator<Found & { readonly memory: Memory | undefined }> {
+  let turnEnds = performance.now() + turnMs;
+  let batchSize = limit;
+  for (let at = 0; at < found.length; ) {
+    const batch = found.slice(at, at + batchSize);
+    at += batch.length;
+    batchSize = Math.max(limit, Math.min(2 * batchSize, maxBatch));
+    const memories = await store.read(
+      scope,
+      batch.map(({ row }) => row),
+    );
+    for (const [i, each] of batch.entries()) {
+      if (performance.now() >= turnEnds) {
+        await new Promise((resolve) => setImmediate(resolve));
+        turnEnds = performance.now() + turnMs;
+      }
+      signal?.throwIfAborted();
+      yield { ...each, memory: memories[i] };
+    }
+  }
 }
 
 function explained(score: number, share: number, matchedTerms: readonly string[]): HitExplanation {

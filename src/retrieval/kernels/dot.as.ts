@@ -93,8 +93,22 @@ export function dotAll(query: usize, rows: usize, dimensions: usize, count: usiz
 const ahead: usize = 16;
 
 /**
- * Scores the rows whose numbers stand at `slots` (uint32), in their order. Rows far apart are in no cache: a byte of each
- * of their lines is read first, so that the machine fetches many at once instead of one after the other.
+ * Rows far apart are in no cache: a byte of each of their lines is read before they are compared, so that the machine
+ * fetches many at once instead of one after the other.
+ */
+// @ts-ignore: decorator
+@inline
+function readAhead(rows: usize, stride: usize, slots: usize, from: usize, to: usize): u32 {
+  let read: u32 = 0;
+  for (let i = from; i < to; i++) {
+    const row = rows + <usize>load<u32>(slots + (i << 2)) * stride;
+    for (let at = row; at < row + stride; at += 64) read ^= load<u8>(at);
+  }
+  return read;
+}
+
+/**
+ * Scores the rows whose numbers stand at `slots` (uint32), in their order.
  * @returns Nothing of use; what was read must not look unread.
  */
 export function dotSome(
@@ -109,10 +123,7 @@ export function dotSome(
   let read: u32 = 0;
   for (let from: usize = 0; from < count; from += ahead) {
     const to = min(count, from + ahead);
-    for (let i = from; i < to; i++) {
-      const row = rows + <usize>load<u32>(slots + (i << 2)) * stride;
-      for (let at = row; at < row + stride; at += 64) read ^= load<u8>(at);
-    }
+    read ^= readAhead(rows, stride, slots, from, to);
     let i = from;
     for (; i + 4 <= to; i += 4) {
       const at = slots + (i << 2);
@@ -175,10 +186,7 @@ export function bestOfTexts(
   let read: u32 = 0;
   for (let from: usize = 0; from < count; from += ahead) {
     const to = min(count, from + ahead);
-    for (let i = from; i < to; i++) {
-      const row = rows + <usize>load<u32>(slots + (i << 2)) * stride;
-      for (let at = row; at < row + stride; at += 64) read ^= load<u8>(at);
-    }
+    read ^= readAhead(rows, stride, slots, from, to);
     for (let i = from; i < to; i++) {
       const row = rows + <usize>load<u32>(slots + (i << 2)) * stride;
       const target = scores + i * step;

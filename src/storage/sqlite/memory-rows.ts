@@ -144,16 +144,15 @@ export function namespaceCode(db: Connection, name: string): number | undefined 
   return db.get<[number]>("select id from namespace where name = ?", name)?.[0];
 }
 
-const selectByName = `select ${memoryColumns} from json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
-     where m.namespace = (select id from namespace where name = ?) and e.expires_at > ?`;
+const selectRows = `select ${memoryColumns} from json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
+     where e.expires_at > ? and m.namespace =`;
+const selectByName = `${selectRows} (select id from namespace where name = ?)`;
+const selectByRows = `${selectRows} ?`;
 
 /** Visible memories by row, of a namespace by its name: one statement, which opens and closes one read. */
 export function readByName(db: Connection, name: string, rows: readonly number[], now: number): MemoryRow[] {
-  return db.all<MemoryRow>(selectByName, JSON.stringify(rows), name, now);
+  return db.all<MemoryRow>(selectByName, JSON.stringify(rows), now, name);
 }
-
-const selectByRows = `select ${memoryColumns} from json_each(?) j cross join memory m on m.row = j.value ${joinEntry}
-     where m.namespace = ? and e.expires_at > ?`;
 
 /** Visible memories by row. */
 export function readByRows(
@@ -162,7 +161,7 @@ export function readByRows(
   rows: readonly number[],
   now: number,
 ): MemoryRow[] {
-  return db.all<MemoryRow>(selectByRows, JSON.stringify(rows), namespace, now);
+  return db.all<MemoryRow>(selectByRows, JSON.stringify(rows), now, namespace);
 }
 
 // The index holds the first half of a hash.

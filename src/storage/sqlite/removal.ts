@@ -44,8 +44,7 @@ export function removeMemory(step: WriteStep, number: number, departure: Departu
   if (model !== null || beside === 0) countVector(step, owner, model ?? 0, -1);
   deleteMemoryRow(step, number, model);
   step.gone(number, number);
-  const [, entry, , , , , , , , , tags] = row;
-  const [chunk, tier, pinned] = [row[14], row[18], row[23]];
+  const [entry, tags, chunk, tier, pinned] = [row[1], row[10], row[14], row[18], row[23]];
   if (chunk === null) {
     deleteEntry(step, entry, parseTags(tags));
     step.count(tier, { entries: pinned ? 0 : -1, pinned: pinned ? -1 : 0, memories: -1, bytes: -bytes });
