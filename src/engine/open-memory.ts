@@ -9,7 +9,7 @@ import type { RankingOptions } from "../contract/ranking.ts";
 import type { Reranker } from "../contract/reranker.ts";
 import type { VectorCache } from "../contract/vector-cache.ts";
 import type { BuiltinModel } from "../embedding/models/builtin-model.ts";
-import { createAnalyzer } from "../retrieval/analyzer.ts";
+import type { Analyzer } from "../retrieval/analyzer.ts";
 import { checkRanking } from "../retrieval/ranking-options.ts";
 import { openSqliteStore } from "../storage/sqlite/sqlite-store.ts";
 import type { SearchTuner } from "../tuning/search-tuner.ts";
@@ -121,7 +121,6 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
       },
     );
   }
-  const analyzer = createAnalyzer();
   const { tiers, decayRate, durability } = config;
   const builtin = builtinOnce(preload === true);
   const isBuiltin = model === undefined && config.embedding.model === "builtin";
@@ -139,7 +138,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
   if (preloaded) {
     // Who asks for the model sees why it failed.
     preloaded.catch(() => {});
-    void import("../retrieval/retriever.ts").catch(() => {});
+    void loadRetrieval().catch(() => {});
   }
   const store = await openSqliteStore(path, { tiers, decayRate, durability, clock });
   const parts = new Parts(store, clock, {
@@ -176,7 +175,8 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
       return { id: counting.id, count: (text) => counting.countTokens(text) };
     },
     async retriever(embedder) {
-      const { Retriever } = await import("../retrieval/retriever.ts");
+      const [{ Retriever }, { createAnalyzer }] = await loadRetrieval();
+      analyzer ??= createAnalyzer();
       // One for all models: which of them answers is no matter of breadth.
       if (config.tuning.search)
         chooser ??= await newChooser(tuning, checkedRanking, config.tuning.minOverlap);
@@ -196,6 +196,7 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
       });
     },
   });
+  let analyzer: Analyzer | undefined;
   let chooser: SearchTuner | undefined;
   const { recordPath, recordTexts } = config.tuning;
   if (recordPath !== undefined) {
@@ -250,6 +251,11 @@ export async function openMemory(given?: OpenOptions): Promise<Strata> {
     parts.onClose(() => figures.close());
   }
   return memory;
+}
+
+/** Loaded by the first recall: who only stores needs none of it. */
+function loadRetrieval() {
+  return Promise.all([import("../retrieval/retriever.ts"), import("../retrieval/analyzer.ts")]);
 }
 
 async function newChooser(
